@@ -1,0 +1,235 @@
+"""Merge observations of one chunk into the desired state, in one transaction.
+
+Reading and deciding happen under the shop's row lock: what the pull looked up before is a hint that saved work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row
+
+from worker.database import issues, ledger
+from worker.database.tables import shop
+from worker.database.types import from_ms
+from worker.items import Finding, Prepared, PreparedVolatile, sold_out
+from worker.items.diff import (
+    IN_THIS_CHUNK,
+    Acked,
+    Change,
+    Floors,
+    Op,
+    Seen,
+    SeenVolatile,
+    Want,
+    observe,
+    observe_absent,
+    observe_volatile,
+    plan,
+)
+
+
+@dataclass(slots=True)
+class Merged:
+    """What a merge did: counters for the run, and the number of every item that is known now."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    seqs: dict[str, int] = field(default_factory=dict)
+    changed: int = 0
+
+    def add(self, name: str) -> None:
+        self.counts[name] = self.counts.get(name, 0) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """A record that missed its source fingerprint, prepared for Meta."""
+
+    src_fp: int
+    prepared: Prepared
+    notices: tuple[Finding, ...] = ()
+
+
+_NOTHING_KNOWN: Final = ledger.UNKNOWN
+
+
+def merge_records(
+    connection: Connection,
+    shop_row: Row[Any],
+    run_id: str,
+    stamp: int,
+    observed: Mapping[str, Observation],
+    now_ms: int,
+) -> Merged:
+    """Full and delta: whole records, at most a chunk of them, ids distinct."""
+    merged = Merged()
+    known = ledger.known(connection, shop_row.id, sorted(observed))
+    floors = Floors(shop_row.content_floor, shop_row.volatile_floor)
+    wants: dict[str, Want] = {}
+    src_fps: dict[str, int] = {}
+    next_seq = shop_row.item_seq
+    for retailer_id, observation in observed.items():
+        acked, want = known.get(retailer_id, _NOTHING_KNOWN)
+        seen = _seen(stamp, observation)
+        change = observe(acked, want, seen, floors, seq=next_seq + 1, run_id=run_id, now_ms=now_ms)
+        if change.want is not None:
+            wants[retailer_id] = change.want
+            next_seq = max(next_seq, change.want.seq)
+            merged.seqs[retailer_id] = change.want.seq
+        elif change.src_fp is not None:
+            src_fps[retailer_id] = change.src_fp
+        if retailer_id not in merged.seqs and (want or acked):
+            merged.seqs[retailer_id] = (want or acked).seq  # type: ignore[union-attr]  # one of them is not None
+        refused = not (observation.prepared.content_ok and observation.prepared.volatile_ok)
+        _count(merged, acked, want, change, run_id, now_ms, refused=refused)
+    _store_content(connection, shop_row.id, wants, observed)
+    ledger.put_wants(connection, shop_row.id, wants)
+    ledger.put_sources(connection, shop_row.id, src_fps)
+    if next_seq > shop_row.item_seq:
+        connection.execute(shop.update().where(shop.c.id == shop_row.id).values(item_seq=next_seq))
+    return merged
+
+
+def merge_volatile(
+    connection: Connection,
+    shop_row: Row[Any],
+    run_id: str,
+    stamp: int,
+    observed: Mapping[str, PreparedVolatile],
+    now_ms: int,
+) -> Merged:
+    """Volatile: price and stock of items that are known already."""
+    merged = Merged()
+    known = ledger.known(connection, shop_row.id, sorted(observed))
+    floors = Floors(shop_row.content_floor, shop_row.volatile_floor)
+    wants: dict[str, Want] = {}
+    for retailer_id, prepared in observed.items():
+        acked, want = known.get(retailer_id, _NOTHING_KNOWN)
+        fallback_fp, fallback = (0, b"") if prepared.volatile_ok else sold_out(prepared)
+        seen = SeenVolatile(
+            stamp,
+            prepared.volatile_fp,
+            prepared.volatile,
+            prepared.volatile_ok,
+            fallback_fp,
+            fallback,
+            prepared.band,
+        )
+        change = observe_volatile(acked, want, seen, floors, run_id=run_id, now_ms=now_ms)
+        if change.want is not None:
+            wants[retailer_id] = change.want
+        # A creation that waits is the work of the run that found it.
+        if acked is not None:
+            _count(merged, acked, want, change, run_id, now_ms, refused=not prepared.volatile_ok)
+        elif want is not None:
+            merged.add("unchanged")
+    ledger.put_wants(connection, shop_row.id, wants)
+    return merged
+
+
+def merge_absent(
+    connection: Connection, shop_row: Row[Any], run_id: str, stamp: int, retailer_ids: Sequence[str], now_ms: int
+) -> Merged:
+    """Items that the store no longer has: archived at Meta, or dropped if Meta never had them."""
+    merged = Merged()
+    known = ledger.known(connection, shop_row.id, sorted(retailer_ids))
+    wants: dict[str, Want] = {}
+    for retailer_id, (acked, want) in known.items():
+        change = observe_absent(acked, want, stamp=stamp, run_id=run_id, now_ms=now_ms)
+        if change.want is None:
+            continue
+        wants[retailer_id] = change.want
+        if change.want.batch_id is not None or plan(acked, change.want, now_ms) is not Op.DROP:
+            merged.add("removed")
+        merged.changed += 1
+    ledger.put_wants(connection, shop_row.id, wants)
+    if wants:
+        issues.resolve(connection, shop_row.id, sorted(wants), None, from_ms(now_ms))
+    return merged
+
+
+def record_findings(
+    connection: Connection,
+    shop_id: int,
+    findings: Mapping[str, Sequence[Finding]],
+    now_ms: int,
+) -> None:
+    """The open ``rules`` issues of these items become exactly these."""
+    issues.replace_rules(
+        connection,
+        shop_id,
+        {
+            retailer_id: [(f.code, f.severity, f.message, f.action, f.owner, None) for f in found]
+            for retailer_id, found in findings.items()
+        },
+        from_ms(now_ms),
+    )
+
+
+def _seen(stamp: int, observation: Observation) -> Seen:
+    prepared = observation.prepared
+    fallback_fp, fallback = (0, b"") if prepared.volatile_ok else sold_out(prepared)
+    return Seen(
+        stamp,
+        observation.src_fp,
+        prepared.content_fp,
+        prepared.content_ok,
+        prepared.volatile_fp,
+        prepared.volatile,
+        prepared.volatile_ok,
+        fallback_fp,
+        fallback,
+        prepared.archived,
+        prepared.band,
+    )
+
+
+def _count(
+    merged: Merged, acked: Acked | None, want: Want | None, change: Change, run_id: str, now_ms: int, *, refused: bool
+) -> None:
+    """Count an item once per run, for what it makes the lane do."""
+    new = change.want
+    if refused:
+        merged.add("invalid")
+    if new is None or new is want:
+        if not refused and not (want is not None and run_id in (want.run_id, want.volatile_run)):
+            merged.add("unchanged")
+        return
+    merged.changed += 1
+    op = plan(acked, new, now_ms)
+    if op is Op.WAIT:
+        if not refused:
+            merged.add("unchanged")
+    elif op is Op.DROP and new.batch_id is None:
+        if not refused:
+            merged.add("unchanged")
+    elif want is not None and run_id in (want.run_id, want.volatile_run):
+        return  # counted when this run first changed it
+    elif acked is None:
+        merged.add("removed" if op is Op.ARCHIVE else "created")
+    else:
+        merged.add("removed" if op is Op.ARCHIVE else "updated")
+
+
+def _store_content(
+    connection: Connection, shop_id: int, wants: dict[str, Want], observed: Mapping[str, Observation]
+) -> None:
+    """Put the content halves of a chunk end to end into one payload row and point the wants there."""
+    pieces: list[bytes] = []
+    places: list[tuple[str, int, int]] = []
+    offset = 0
+    for retailer_id, want in wants.items():
+        if want.payload_id == IN_THIS_CHUNK:
+            content = observed[retailer_id].prepared.content
+            pieces.append(content)
+            places.append((retailer_id, offset, len(content)))
+            offset += len(content)
+    if not places:
+        return
+    payload_id = ledger.put_payload(connection, shop_id, b"".join(pieces))
+    for retailer_id, start, length in places:
+        wants[retailer_id] = wants[retailer_id]._replace(
+            payload_id=payload_id, payload_offset=start, payload_length=length
+        )
