@@ -1,4 +1,4 @@
-"""One setting, three places: the field, the example file and the page. A setting that is missing in one is not found."""
+"""One setting, three places: the field, the example file and the page. What is missing in one is not found."""
 
 from __future__ import annotations
 
@@ -34,4 +34,4 @@ def test_env_example_sets_nothing_when_copied_as_it_is() -> None:
 def test_the_settings_page_has_one_row_per_setting() -> None:
     page = (ROOT / "docs" / "settings.md").read_text()
 
-    assert re.findall(r"^\| `([A-Z][A-Z0-9_]*)` \|", page, re.M) == FIELDS
+    assert re.findall(r"^\| `([A-Z][A-Z0-9_]*)` \|", page, re.MULTILINE) == FIELDS
