@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-import multiprocessing
+import subprocess
+import sys
 from collections.abc import Iterator
-from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
@@ -47,8 +47,8 @@ def storage_details(connection: Connection) -> list[tuple[object, ...]]:
         rows = [(name, normalised(sql)) for name, sql in connection.execute(text(query))]
         return sorted(rows)
     queries = (
-        "SELECT table_name, column_name, data_type, collation_name, is_nullable, column_default"
-        " FROM information_schema.columns WHERE table_schema = 'public'",
+        """SELECT table_name, column_name, data_type, collation_name, is_nullable, column_default
+           FROM information_schema.columns WHERE table_schema = 'public'""",
         "SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'",
         "SELECT relname, reloptions::text FROM pg_class WHERE relnamespace = 'public'::regnamespace",
         "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE connamespace = 'public'::regnamespace",
@@ -76,7 +76,7 @@ def test_check_accepts_the_schema_of_this_version(engine: Engine) -> None:
 
 
 def test_check_of_an_empty_database_names_the_remedy_and_changes_nothing(empty: Engine) -> None:
-    with pytest.raises(BadInput, match="no tables yet. Run: celery -A worker db upgrade"):
+    with pytest.raises(BadInput, match=r"no tables yet\. Run: celery -A worker db upgrade"):
         schema.check(empty)
     with reading(empty) as connection:
         assert inspect(connection).get_table_names() == []
@@ -85,7 +85,7 @@ def test_check_of_an_empty_database_names_the_remedy_and_changes_nothing(empty: 
 def test_check_of_an_old_schema_names_the_remedy(engine: Engine) -> None:
     with writing(engine) as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '0000'"))
-    with pytest.raises(BadInput, match="old schema 0000, this version needs .*celery -A worker db upgrade"):
+    with pytest.raises(BadInput, match=r"old schema 0000, this version needs .*celery -A worker db upgrade"):
         schema.check(engine)
 
 
@@ -116,23 +116,12 @@ def test_only_embedded_databases_upgrade_by_themselves(empty: Engine) -> None:
             schema.ensure(empty)
 
 
-def _upgrade_in_step(url: str, barrier: Barrier, outcomes: multiprocessing.Queue[object]) -> None:
-    barrier.wait(30)
-    try:
-        outcomes.put(schema.upgrade(make_engine(url)))
-    except Exception as error:  # the parent asserts on it
-        outcomes.put(repr(error))
-
-
 def test_workers_that_start_at_once_upgrade_exactly_once(empty_database_url: str) -> None:
-    context = multiprocessing.get_context("spawn")
-    barrier, outcomes = context.Barrier(4), context.Queue()
-    processes = [
-        context.Process(target=_upgrade_in_step, args=(empty_database_url, barrier, outcomes)) for _ in range(4)
-    ]
-    for process in processes:
-        process.start()
-    results = [outcomes.get(timeout=60) for _ in processes]
-    for process in processes:
-        process.join(30)
-    assert sorted(results, key=str) == [False, False, False, True]
+    code = f"""
+from worker.database import schema
+from worker.database.engine import make_engine
+print(schema.upgrade(make_engine({empty_database_url!r})))
+"""
+    processes = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    outputs = [process.communicate(timeout=60)[0].strip() for process in processes]
+    assert sorted(outputs) == ["False", "False", "False", "True"]

@@ -1,0 +1,1 @@
+"""The snapshot database: tables, queries, migrations. Plain functions that take a connection."""
