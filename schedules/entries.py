@@ -1,0 +1,21 @@
+"""What beat itself sends. The shops' schedules are rows: beat with thousands of entries is too slow to keep time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+DISPATCH_EVERY_S = 10.0
+SWEEP_EVERY_S = 30.0
+
+
+def _entry(task: str, every_s: float) -> dict[str, Any]:
+    # A message that waited until the next one is sent has nothing left to say.
+    return {"task": task, "schedule": every_s, "options": {"queue": "control", "expires": every_s}}
+
+
+def entries() -> dict[str, dict[str, Any]]:
+    """Celery's ``beat_schedule``. Any number of beats may send these: the tasks claim their work in the database."""
+    return {
+        "dispatch": _entry("worker.sync.dispatch", DISPATCH_EVERY_S),
+        "sweep": _entry("worker.sync.sweep", SWEEP_EVERY_S),
+    }
