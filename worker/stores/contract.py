@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from worker.errors import Owner
+
+R = TypeVar("R")
 
 Fields = Mapping[str, Any]
 """One item in Meta's field names with the store's own values: text may hold HTML, ``price`` is ``"9.99 USD"``,
@@ -44,7 +46,7 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
-class Page[R]:
+class Page(Generic[R]):
     """One page of a pull.
 
     Attributes:
@@ -55,7 +57,9 @@ class Page[R]:
             store's clock (or the file's validators) when this pull began. None where the store has none.
         gone: Ids that the store says are deleted.
         unmodified: The store answered that nothing changed since the watermark; ``records`` is empty, ``last`` true.
-        notices: Repairs made in ``records``.
+        notices: Repairs made in ``records``. A ``retailer_id`` of "" stands for a record that names no item.
+        unidentified: How many records of this page could not be tied to an id and are not in ``records``. A pull
+            that met any proves nothing about absent ids: one of them may be the item that seems to be gone.
     """
 
     records: Sequence[R]
@@ -65,6 +69,7 @@ class Page[R]:
     gone: Sequence[str] = ()
     unmodified: bool = False
     notices: Sequence[Notice] = field(default=())
+    unidentified: int = 0
 
 
 class Store(Protocol):
@@ -120,6 +125,7 @@ class StoreConfig:
         currency: ISO 4217 code used where the store gives none; None: the store must give one.
         secret: The store's credential in clear text, or None. Never logged, never in an exception.
         spool_dir: A private directory for files that must not be held in memory.
+        allowed_networks: CIDRs that may be reached although they are not public (``STORE_ALLOWED_NETWORKS``).
     """
 
     url: str
@@ -127,10 +133,13 @@ class StoreConfig:
     currency: str | None
     secret: str | None = field(repr=False)
     spool_dir: str
+    allowed_networks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
+    """One ``--store-option`` of a kind; ``default`` None means that nothing is assumed."""
+
     name: str
     help: str
     required: bool = False
@@ -144,6 +153,9 @@ class Kind(Protocol):
     summary: str
     needs_secret: bool
     options: Sequence[Option]
+
+    def canonical_url(self, url: str) -> str:
+        """The form of ``url`` to keep in the shop's row: local paths absolute, API addresses complete."""
 
     def check(self, config: StoreConfig) -> None:
         """Refuse a configuration that can never work. Raises ``BadInput``; makes no request."""
