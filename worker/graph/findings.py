@@ -45,7 +45,8 @@ _MISSING = re.compile(
     r"\b(does not|doesn't|do not|did not) exist"
     rf"|\bcould not find (the |any )?(product item|item|product)\b{_OTHER}"
     rf"|\b(item|product|retailer[_ ]id)( with .{{1,120}}| '.{{1,100}}')? (was )?not found"
-    rf"|\bno such (product item|item|product)\b{_OTHER}",
+    rf"|\bno such (product item|item|product)\b{_OTHER}"
+    r"|\bno (product item|item|product) with (id|retailer[_ ]id) .{1,120} exists",
     re.IGNORECASE,
 )
 
@@ -115,15 +116,13 @@ _RULES = (
         "text.capitals",
         "Write the text in ordinary capital and small letters.",
     ),
-    _rule(
-        r"\bimage\b", "image_link.invalid", "Use a JPEG or PNG picture of at least 500 by 500 pixels and at most 8 MB."
-    ),
+    _rule(r"image", "image_link.invalid", "Use a JPEG or PNG picture of at least 500 by 500 pixels and at most 8 MB."),
     _rule(
         r"policy|policies|prohibited",
         "policy",
         "Read Meta's commerce policies; change the item or ask for a review in Commerce Manager.",
     ),
-    _rule(r"too long|exceeds|maximum length", "text.too_long", "Shorten the text that the message names."),
+    _rule(r"too long|longer than|exceeds|maximum length", "text.too_long", "Shorten the text that the message names."),
     _rule(r"^invalid value", "value.invalid", "Correct the value that the message names."),
 )
 _DEFAULT = ("meta.other", "Correct what the message names; the item goes again when its data changes.")

@@ -49,6 +49,8 @@ KNOWN = [
     ("The price '9,99 €' is not valid", "price.invalid", "merchant"),
     ("Descriptions in capital letters are refused", "text.capitals", "merchant"),
     ("The item violates our policies", "policy", "merchant"),
+    ("The additional_image_link is not valid", "image_link.invalid", "merchant"),
+    ("The title is longer than 200 characters", "text.too_long", "merchant"),
     ("The title exceeds 200 characters", "text.too_long", "merchant"),
     ("Nobody has seen this sentence", "meta.other", "merchant"),
     ("", "meta.other", "merchant"),
@@ -74,6 +76,7 @@ def test_every_known_sentence_has_a_code_and_something_to_do(message: str, code:
         "Item not found: a",
         "Product with retailer id 'a' was not found.",
         "There is no such item",
+        "Item not deleted: No item with id a exists.",
     ],
 )
 def test_sentences_that_say_meta_does_not_have_the_item(message: str) -> None:
