@@ -146,7 +146,7 @@ def merge_absent(
         merged.changed += 1
     ledger.put_wants(connection, shop_row.id, wants)
     if wants:
-        issues.resolve(connection, shop_row.id, sorted(wants), None, from_ms(now_ms))
+        issues.resolve(connection, shop_row.id, sorted(wants), issues.SOURCES, from_ms(now_ms))
     return merged
 
 

@@ -1,0 +1,65 @@
+"""The end of runs: nothing left to settle, or nothing more to hope for. One summary event each."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import structlog
+from sqlalchemy import Connection, Row
+
+from worker.database import run_state
+from worker.database.types import to_ms
+from worker.sync.context import Wake, label
+
+log = structlog.get_logger("shelfbeat.sync")
+
+
+def finish_runs(connection: Connection, shop_row: Row[Any], now: datetime) -> list[Wake]:
+    """End the pushing runs that have nothing left, and wake what waited for them."""
+    wakes: list[Wake] = []
+    for run in run_state.settled_runs(connection, shop_row.id, to_ms(now)):
+        wakes += end_run(connection, shop_row, run, "succeeded", now)
+    return wakes
+
+
+def end_run(
+    connection: Connection, shop_row: Row[Any], run: Row[Any], state: str, now: datetime, error: str | None = None
+) -> list[Wake]:
+    """Give a run its one terminal state. Returns the wake-up of the next run of its job, if one is queued."""
+    if not run_state.finish(connection, run, state, now, error):
+        return []
+    ended = run_state.get(connection, run.id)
+    if ended is not None:
+        log.info(
+            "run.ended",
+            shop=shop_row.slug,
+            run=ended.id,
+            job=ended.job,
+            state=state,
+            seconds=round((now - (ended.started_at or ended.created_at)).total_seconds(), 3),
+            pulled=ended.pulled,
+            invalid=ended.invalid,
+            unchanged=ended.unchanged,
+            created=ended.created,
+            updated=ended.updated,
+            removed=ended.removed,
+            accepted=ended.accepted,
+            rejected=ended.rejected,
+            calls=ended.calls,
+            error=error,
+        )
+    return wake_next(connection, shop_row, run.job)
+
+
+def wake_next(connection: Connection, shop_row: Row[Any], job: str) -> list[Wake]:
+    """The queued run of a job whose way is free now."""
+    open_runs = run_state.open_runs(connection, shop_row.id, job)
+    if shop_row.state != "active" or any(row.state in run_state.ACTIVE for row in open_runs):
+        return []
+    queued = [row for row in open_runs if row.state == "queued"]
+    return [pull_wake(shop_row, queued[0])] if queued else []
+
+
+def pull_wake(shop_row: Row[Any], run: Row[Any], delay_s: float = 0.0) -> Wake:
+    return Wake("pull", run.id, delay_s, label(shop_row.slug, run.job), run.job)

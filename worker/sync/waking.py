@@ -1,0 +1,78 @@
+"""When to look at a shop's lane again: computed from its rows, so that any worker can tell.
+
+Several tasks would like to wake the same lane. They share one wake-up, whose time stands in the lease row: who finds
+an earlier one still ahead adds none.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, select
+
+from worker.database import batches, budgets, ledger
+from worker.database.engine import database_now
+from worker.database.tables import lease
+from worker.database.types import from_ms
+from worker.sync.context import MAX_DELAY_S, Context, Wake, label
+
+# How long a task that found the lane taken waits before it looks again.
+_BUSY_S: Final = 1.0
+
+# How long background work waits while most of the quota is used up.
+_SPENT_S: Final = 5.0
+
+# Farther ahead than this the sweeper finds it: a rejected item that rests for a day needs no chain of wake-ups.
+_HORIZON: Final = timedelta(minutes=30)
+
+
+def wake_lane(context: Context, connection: Connection, shop_row: Row[Any], *, busy: bool = False) -> list[Wake]:
+    """The wake-ups this shop needs next. The shop's row is locked."""
+    if shop_row.state != "active":
+        return []
+    now = database_now(connection)
+    wakes: list[Wake] = []
+    push_at = now + timedelta(seconds=_BUSY_S) if busy else _push_at(context, connection, shop_row, now)
+    settle_at = batches.next_poll(connection, shop_row.id)
+    for task, at in (("push", push_at), ("settle", settle_at)):
+        if at is None or at > now + _HORIZON:
+            continue
+        at = min(max(at, now), now + timedelta(seconds=MAX_DELAY_S))
+        if _claim(connection, shop_row.id, task, at, now):
+            delay_s = max(0.0, (at - now).total_seconds())
+            wakes.append(Wake(task, str(shop_row.id), delay_s, label(shop_row.slug, task)))  # type: ignore[arg-type]  # the two words above
+    return wakes
+
+
+def _push_at(context: Context, connection: Connection, shop_row: Row[Any], now: datetime) -> datetime | None:
+    due_ms = ledger.next_due_ms(connection, shop_row.id)
+    if due_ms is None:
+        return None
+    due = from_ms(due_ms)
+    if due > now + _HORIZON:
+        return None
+    keys = (budgets.APP, budgets.token(shop_row.id), budgets.writes(shop_row.catalog_id))
+    block = budgets.blocked(connection, keys, now)
+    if block is not None:
+        return max(due, block.until)
+    if len(batches.waiting(connection, shop_row.id)) >= context.limits.open_batches:
+        return None  # settle wakes the lane when a place is free
+    if budgets.used_pct(connection, budgets.writes(shop_row.catalog_id), now) >= budgets.BACKGROUND_PCT:
+        return max(due, now + timedelta(seconds=_SPENT_S))
+    return due
+
+
+def _claim(connection: Connection, shop_id: int, task: str, at: datetime, now: datetime) -> bool:
+    """Whether this wake-up is worth sending: no earlier one is still ahead."""
+    lane = f"wake:{task}"
+    row = connection.execute(select(lease).where(lease.c.shop_id == shop_id, lease.c.lane == lane)).first()
+    if row is None:
+        connection.execute(
+            lease.insert().values(shop_id=shop_id, lane=lane, epoch=0, owner=None, expires_at=now, wake_at=at)
+        )
+        return True
+    if row.wake_at is not None and now < row.wake_at <= at:
+        return False
+    connection.execute(lease.update().where(lease.c.shop_id == shop_id, lease.c.lane == lane).values(wake_at=at))
+    return True
