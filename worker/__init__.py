@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 
@@ -9,7 +10,12 @@ def __getattr__(name: str) -> Any:
     # ``celery -A worker`` looks for an attribute ``celery`` here. It is made on demand, so that importing
     # the pure parts (``worker.items``) starts neither Celery nor the settings.
     if name == "celery":
-        from worker.app import app
+        from worker.errors import BadInput
 
+        try:
+            from worker.app import app
+        except BadInput as error:
+            # A wrong setting. Celery would wrap anything but an exit into a traceback.
+            sys.exit(str(error))
         return app
     raise AttributeError(name)

@@ -165,15 +165,14 @@ class Settings(BaseSettings):
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """Keys for tokens at rest, newest first; empty: ``key_file`` holds them."""
+        """Keys for tokens at rest, newest first; empty: a key file beside the SQLite database holds one."""
         return () if self.token_keys is None else _listed(self.token_keys.get_secret_value())
 
     @property
-    def key_file(self) -> Path | None:
-        """Where the key is kept that is made for an SQLite database without ``TOKEN_KEYS``; None: keys are set."""
-        if self.token_keys is not None:
-            return None
-        return Path(f"{make_url(self.database_url).database}.key")
+    def secrets(self) -> tuple[str, ...]:
+        """Every secret in clear text, so that log lines can be searched for them."""
+        single = [secret.get_secret_value() for secret in (self.meta_app_secret, self.flower_basic_auth) if secret]
+        return (*self.keys, *single)
 
     @property
     def allowed_networks(self) -> tuple[str, ...]:

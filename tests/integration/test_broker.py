@@ -158,7 +158,7 @@ def _servers(directory: Path) -> list[int]:
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            if os.readlink(process / "cwd") == str(directory / "var" / "broker"):
+            if (process / "cwd").readlink() == directory / "var" / "broker":
                 found.append(int(process.name))
         except OSError:
             continue

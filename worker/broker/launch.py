@@ -23,10 +23,10 @@ def main(lock_path: str, *command: str) -> int:
     except BlockingIOError:
         return LOCKED
     os.set_inheritable(lock, True)
-    if os.fork():
-        # The server is nobody's child: no zombie of it stays with a daemon that started it.
-        os._exit(0)
-    os.execv(command[0], command)
+    if os.fork() == 0:
+        os.execv(command[0], command)  # noqa: S606 - no shell is what we want
+    # The server is nobody's child: no zombie of it stays with a daemon that started it.
+    return 0
 
 
 if __name__ == "__main__":

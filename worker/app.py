@@ -1,0 +1,134 @@
+"""The Celery app: queues, routes, limits, and what happens when a daemon starts.
+
+Importing this reads the settings and starts nothing. The broker is started by the first process that needs it.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from celery import Celery, signals
+from celery.beat import Scheduler
+from kombu import Queue
+
+from schedules.entries import entries
+from worker import logs
+from worker.broker import broker_url
+from worker.errors import ShelfbeatError
+from worker.settings import Settings, read_settings
+
+QUEUES = ("control", "volatile", "delta", "full", "push", "settle")
+"""One per kind of load, so that workers can be given to each of them: ``celery -A worker worker -Q volatile,push``."""
+
+HARD_LIMIT_S = 300
+"""A task that runs this long hangs: slices end after less than a minute, and every call has its own timeout."""
+
+REDELIVER_S = 600
+"""A message that nobody acknowledged comes again after this long: more than the hard limit plus the longest delay."""
+
+CHILD_MEMORY_KIB = 180_000
+"""A pool process above this is replaced after its task, so that none passes 200 MB."""
+
+
+def configuration(settings: Settings) -> dict[str, Any]:
+    """Everything that differs from Celery's defaults."""
+    return {
+        "broker_url": broker_url(settings),
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        "broker_transport_options": {
+            "visibility_timeout": REDELIVER_S,
+            "unacked_restore_interval": 10,
+            "unacked_restore_throttle": 1,
+            # Without these a connection whose other end vanished hangs for ever.
+            "socket_timeout": 10,
+            "socket_connect_timeout": 5,
+            "socket_keepalive": True,
+            "health_check_interval": 10,
+        },
+        "visibility_timeout": REDELIVER_S,
+        # Results are rows of the database, where they outlive the broker.
+        "result_backend": None,
+        "result_expires": None,
+        "task_ignore_result": True,
+        "task_serializer": "json",
+        "accept_content": ["json"],
+        "result_accept_content": ["json"],
+        "include": ["worker.tasks"],
+        "task_queues": [Queue(name) for name in QUEUES],
+        "task_default_queue": "control",
+        "task_routes": {
+            "worker.sync.pull": {"queue": "full"},
+            "worker.sync.push": {"queue": "push"},
+            "worker.sync.settle": {"queue": "settle"},
+        },
+        "task_acks_late": True,
+        "task_reject_on_worker_lost": True,
+        "task_time_limit": HARD_LIMIT_S,
+        "task_soft_time_limit": HARD_LIMIT_S - 30,
+        "worker_prefetch_multiplier": 1,
+        "worker_concurrency": 4,
+        "worker_max_memory_per_child": CHILD_MEMORY_KIB,
+        # Delayed messages wait in the worker's memory, about 5 KB each; at the limit it would take no others.
+        "worker_eta_task_limit": 10_000,
+        # A task that lost its broker goes on: cancelling a push in the middle of a call would make its outcome unknown.
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        # Flower lives on these. Without the sent event: it would make a series of metrics per sending process.
+        "worker_send_task_events": True,
+        "task_send_sent_event": False,
+        "beat_scheduler": "worker.app:FixedScheduler",
+        "beat_schedule": entries(),
+        "timezone": "UTC",
+        "enable_utc": True,
+    }
+
+
+class FixedScheduler(Scheduler):
+    """Beat with the static entries and no file.
+
+    When shops are due stands in the database, so beat has nothing to remember, and any number of beats may run in one
+    directory without sharing a pickle.
+    """
+
+    def setup_schedule(self) -> None:
+        self.merge_inplace(self.app.conf.beat_schedule)
+
+
+app = Celery("worker")
+# Read here and not at first use, so that a wrong setting stops every command alike, with its sentence.
+app.config_from_object(configuration(read_settings()))
+logs.configure(read_settings().log_format, secrets=read_settings().secrets)
+
+
+@signals.setup_logging.connect(weak=False)
+def _set_up_logging(loglevel: int, **_: Any) -> None:
+    settings = read_settings()
+    logs.configure_daemon(settings.log_format, level=loglevel, secrets=settings.secrets)
+
+
+@signals.celeryd_init.connect(weak=False)
+def _prepare_worker(**_: Any) -> None:
+    _prepare("worker", schema=True)
+
+
+@signals.beat_init.connect(weak=False)
+def _prepare_beat(**_: Any) -> None:
+    _prepare("beat")
+
+
+@signals.worker_ready.connect(weak=False)
+def _sweep(**_: Any) -> None:
+    # Whatever the last worker left lying goes on now, also where no beat runs.
+    app.send_task("worker.sync.sweep", queue="control", expires=60)
+
+
+def _prepare(kind: str, *, schema: bool = False) -> None:
+    # Imported here: every command imports the app, and only daemons need the database for it.
+    from worker.daemons import prepare  # noqa: PLC0415
+
+    try:
+        prepare(kind, read_settings(), schema=schema)
+    except ShelfbeatError as error:
+        # Celery swallows exceptions of signal handlers, and would start without what it needs.
+        sys.exit(str(error))

@@ -1,0 +1,86 @@
+"""The one base class of all tasks: hands a use case its context, shows its progress, enqueues what follows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import structlog
+from celery import Task
+from kombu.exceptions import KombuError
+from redis.exceptions import RedisError
+from sqlalchemy.exc import InterfaceError, OperationalError
+
+from worker.errors import Fenced, ShelfbeatError, Transient
+from worker.sync.context import Context, Wake
+from worker.tasks.messages import enqueue
+from worker.wiring import process_context
+
+log = structlog.get_logger(__name__)
+
+PROGRESS_EVERY_S = 1.0
+
+
+class SyncTask(Task):  # type: ignore[type-arg]  # celery.Task takes no parameters at run time
+    """Runs one use case and answers with the text that Flower shows as its result."""
+
+    abstract = True
+
+    def carry_out(self, use_case: Callable[[Context], Sequence[Wake]]) -> str:
+        """Call ``use_case`` and enqueue what it returns. Anything unexpected propagates; Celery logs it once."""
+        progress = Progress(self)
+        request = self.request
+        with structlog.contextvars.bound_contextvars(
+            task=self.name, task_id=request.id, about=getattr(request, "argsrepr", None), attempt=request.retries
+        ):
+            try:
+                wakes = use_case(replace(process_context(), progress=progress))
+            except Fenced:
+                return "somebody else has taken over"
+            sent = enqueue(wakes)
+        next_steps = " ".join(sorted({wake.task for wake in wakes}))
+        done = progress.last or "done"
+        if not wakes:
+            return done
+        return f"{done}; next: {next_steps}" if sent else f"{done}; the broker is away, {next_steps} will follow"
+
+
+class SliceTask(SyncTask):
+    """A slice of work is tried again while the database restarts.
+
+    Nothing else is: use cases turn the trouble of stores and of Meta into wake-ups of their own.
+    """
+
+    abstract = True
+    autoretry_for = (Transient, OperationalError, InterfaceError)
+    retry_backoff = 2
+    retry_backoff_max = 60
+    max_retries = 20
+
+
+class RequestTask(SyncTask):
+    """A refused request fails its task with a sentence, which Celery notes without a traceback."""
+
+    abstract = True
+    throws = (ShelfbeatError,)
+
+
+class Progress:
+    """Shows the text of a running task in Flower, at most once a second; ``last`` keeps the newest."""
+
+    def __init__(self, task: SyncTask) -> None:
+        self._task = task
+        self._shown_at = float("-inf")
+        self.last = ""
+
+    def __call__(self, text: str) -> None:
+        self.last = text
+        if time.monotonic() - self._shown_at < PROGRESS_EVERY_S:
+            return
+        self._shown_at = time.monotonic()
+        try:
+            self._task.send_event("task-progress", retry=False, result=text)
+        except (KombuError, RedisError, OSError) as error:
+            # A missing line on a screen is no reason to disturb a sync.
+            log.debug("progress.not_shown", reason=str(error))

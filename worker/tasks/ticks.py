@@ -1,0 +1,19 @@
+"""What beat fires. Neither is retried: the next tick comes anyway."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from worker.sync import dispatch as dispatching
+from worker.sync import sweep as sweeping
+from worker.tasks.running import SyncTask
+
+
+@shared_task(base=SyncTask, bind=True, name="worker.sync.dispatch")
+def dispatch(self: SyncTask) -> str:
+    return self.carry_out(dispatching.dispatch)
+
+
+@shared_task(base=SyncTask, bind=True, name="worker.sync.sweep")
+def sweep(self: SyncTask) -> str:
+    return self.carry_out(sweeping.sweep)
