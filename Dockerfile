@@ -24,7 +24,7 @@ RUN apt-get update \
  && install --directory --owner shelfbeat --group shelfbeat --mode 0700 /var/lib/shelfbeat
 COPY --from=build /opt/shelfbeat /opt/shelfbeat
 ENV PATH=/opt/shelfbeat/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 LOG_FORMAT=json
-# `var/` (spooled feeds, beat's file, and the embedded database and broker where nothing else is set) lies here.
+# `var/` (spooled feeds, and the embedded database and broker where nothing else is set) lies here.
 WORKDIR /var/lib/shelfbeat
 VOLUME /var/lib/shelfbeat
 # By number, so that a cluster can check that it is not root.
