@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 
 from worker.database.types import from_ms, to_ms
 from worker.errors import BadInput, Transient
@@ -131,6 +131,10 @@ def _connect(engine: Engine) -> Connection:
         raise Transient(
             f"The database {engine.url.render_as_string()} cannot be opened: {_first_line(error)}.",
             action="Check DATABASE_URL and that the database runs.",
+        ) from error
+    except DatabaseError as error:
+        raise BadInput(
+            f"The file {engine.url.database} is not a SQLite database.", action="Set DATABASE_URL to another path."
         ) from error
 
 
