@@ -6,7 +6,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from worker.items.fields import NAMES, canonical
+from worker.items.fields import FIELDS, SALE_END, SALE_START, canonical
+
+_CANONICAL = frozenset((*FIELDS, SALE_START, SALE_END))
 
 # Meta's feed spelling of nested values: ``image[0].url``, ``image[0].tag[1]``, ``applink.ios_url``.
 _NESTED = re.compile(r"([a-z_]+)(?:\[(\d{1,3})\])?(?:\.([a-z0-9_]+)(?:\[(\d{1,3})\])?)?", re.ASCII)
@@ -16,11 +18,11 @@ def gather(fields: Mapping[str, Any]) -> dict[str, Any]:
     """The known, non-empty values under their canonical names; a canonical name beats its aliases."""
     found: dict[str, Any] = {}
     other: dict[str, Any] | None = None
-    names = NAMES
+    known_names = _CANONICAL
     for name, value in fields.items():
         if value is None or value == "":
             continue
-        if names.get(name) == name:
+        if name in known_names:
             found[name] = value
         elif isinstance(name, str):
             other = other or {}

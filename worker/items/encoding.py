@@ -32,11 +32,13 @@ _ACTIVE = b',"status":"active"'
 
 def encode(half: Half, values: dict[str, Any]) -> bytes:
     """Encode the normalised values of one half. Raises ``UnicodeEncodeError`` for half a surrogate pair."""
-    mask = 0
-    bits = _BITS
-    for name in values:
-        mask |= bits.get(name, 0)
-    return mask.to_bytes(MASK_BYTES, "little") + _encode(_STRUCTS[half](**values))[1:-1]
+    return _mask(tuple(values)) + _encode(_STRUCTS[half](**values))[1:-1]
+
+
+# A shop's items share few shapes, so the same few sets of fields come again and again, here and in ``_clearing``.
+@lru_cache(maxsize=4096)
+def _mask(names: tuple[str, ...]) -> bytes:
+    return sum(_BITS.get(name, 0) for name in names).to_bytes(MASK_BYTES, "little")
 
 
 def decode(half: bytes) -> dict[str, Any]:
@@ -81,7 +83,6 @@ def compose_archive(retailer_id: str) -> bytes:
     return _HEAD + _encode(retailer_id) + b',"status":"archived"}}'
 
 
-# A shop's items share few shapes, so the same few masks come again and again.
 @lru_cache(maxsize=4096)
 def _clearing(mask: int) -> bytes:
     names = [name for name, bit in _BITS.items() if mask & bit]

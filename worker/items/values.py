@@ -26,6 +26,8 @@ _DEPTH = 6
 _URL = re.compile(r"https?://[^\s/?#\x00-\x20\x7f]+[^\s\x00-\x20\x7f]*", re.IGNORECASE)
 _BETWEEN_URLS = re.compile(r"[\s,;|]+(?=https?://)", re.IGNORECASE)
 _DATE = re.compile(r"(\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01]))(?:[T ].*)?", re.ASCII)
+_NUMBER = re.compile(r"[+-]?\d{1,18}(?:\.\d{1,18})?", re.ASCII)
+_THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:,\d{3}){1,5}", re.ASCII)
 _GTIN = re.compile(r"\d{8,14}", re.ASCII)
 
 
@@ -55,7 +57,9 @@ def text_of(value: Any) -> str | None:
 
 
 def _text(field: Field, value: Any, findings: Findings) -> str | None:
-    text = value if isinstance(value, str) else text_of(value)
+    if isinstance(value, str):
+        return value
+    text = text_of(value)
     if text is None:
         findings.append(left_out(field, value, "is not text", f"Give {field.name} as text."))
     return text
@@ -228,8 +232,8 @@ def number_of(value: Any) -> Decimal | None:
         return None
     text = text_of(value) if isinstance(value, (str, int, float, Decimal)) else None
     text = (text or "").strip()
-    if not re.fullmatch(r"[+-]?\d{1,18}(?:\.\d{1,18})?", text, re.ASCII):
-        if not re.fullmatch(r"[+-]?\d{1,3}(?:,\d{3})+", text, re.ASCII):
+    if not _NUMBER.fullmatch(text):
+        if not _THOUSANDS.fullmatch(text):
             return None
         text = text.replace(",", "")
     return Decimal(text)

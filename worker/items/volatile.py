@@ -126,6 +126,8 @@ def _window(raw: Mapping[str, Any], findings: Findings) -> tuple[str | None, boo
 
 def _quantity(value: Any, findings: Findings) -> int | None:
     """Whole pieces; a store that has sold more than it has has none."""
+    if type(value) is int and 0 <= value <= _MOST:
+        return value
     found = number_of(value)
     if found is None or found > _MOST:
         if not _blank(value):
