@@ -158,6 +158,11 @@ class CatalogModel:
             self.catalogs[catalog_id] = Catalog(catalog_id)
         return self.catalogs[catalog_id]
 
+    def owner(self, node_id: str) -> str:
+        """The catalog that a node belongs to: an item's own one, or the id itself."""
+        holding = (catalog.id for catalog in self.catalogs.values() if catalog.by_node(node_id))
+        return next(holding, node_id)
+
     def items(self, catalog_id: str) -> dict[str, dict[str, Any]]:
         """The items as they are now, in the names in which they were written: what a test compares with."""
         self.tick()
@@ -183,7 +188,9 @@ class CatalogModel:
         if size_bytes > MAX_PAYLOAD_BYTES:
             raise too_much_data()
         requests = checked_requests(payload)
-        allow_upsert = flag(payload, "allow_upsert", True)
+        allow_upsert = payload.get("allow_upsert", True)
+        if not isinstance(allow_upsert, bool):
+            raise wrong_parameter("allow_upsert", "must be a boolean")
         records, validation = accepted_records(requests, fault.refuse)
         for entry in validation:
             for text in (*entry.get("errors", ()), *entry.get("warnings", ())):

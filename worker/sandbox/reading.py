@@ -34,8 +34,8 @@ _RENAMED = {
 _SAME = (
     "description rich_text_description short_description availability condition brand size color gender age_group "
     "material pattern quantity_to_sell_on_facebook fb_product_category product_type gtin mobile_link "
-    "expiration_date vendor_id ordering_index origin_country importer_name importer_address manufacturer_info wa_compliance_category "
-    "custom_label_0 custom_label_1 custom_label_2 custom_label_3 custom_label_4 "
+    "expiration_date vendor_id ordering_index origin_country importer_name importer_address manufacturer_info "
+    "wa_compliance_category custom_label_0 custom_label_1 custom_label_2 custom_label_3 custom_label_4 "
     "custom_number_0 custom_number_1 custom_number_2 custom_number_3 custom_number_4"
 ).split()
 _COMPUTED = (
