@@ -20,9 +20,13 @@ def test_what_is_written_is_there_after_the_block(engine: Engine) -> None:
 
 
 def test_a_block_that_raises_writes_nothing(engine: Engine) -> None:
-    with pytest.raises(RuntimeError), writing(engine) as connection:
-        connection.execute(text("INSERT INTO budget (key, used_pct, blocks) VALUES ('app', 1, 0)"))
-        raise RuntimeError
+    def insert_twice() -> None:
+        with writing(engine) as connection:
+            for _ in range(2):
+                connection.execute(text("INSERT INTO budget (key, used_pct, blocks) VALUES ('app', 1, 0)"))
+
+    with pytest.raises(DBAPIError, match=r"(?i)unique"):
+        insert_twice()
     with reading(engine) as connection:
         assert connection.execute(text("SELECT count(*) FROM budget")).scalar_one() == 0
 
@@ -64,7 +68,7 @@ def test_reading_on_sqlite_does_not_wait_for_a_writer(tmp_path: Path) -> None:
 
 
 def test_a_missing_shop_is_refused_by_both_databases(engine: Engine) -> None:
-    with pytest.raises(DBAPIError, match="(?i)foreign key"), writing(engine) as connection:
+    with pytest.raises(DBAPIError, match=r"(?i)foreign key"), writing(engine) as connection:
         connection.execute(text("INSERT INTO payload (shop_id, data) VALUES (99, '')"))
 
 

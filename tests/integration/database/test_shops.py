@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, insert, select
+from sqlalchemy import JSON, Engine, insert, select
 
 from worker.database import schedules, shops, tables
 from worker.database.credentials import Keyring
@@ -132,12 +132,12 @@ def test_removing_a_shop_leaves_only_its_audit_log_and_the_other_shops(engine: E
 
 def fill(connection: Any, shop_id: int) -> None:
     """A row of this shop in every table that has shops; values as the types allow."""
-    samples: dict[type, Any] = {int: 0, str: "x", bytes: b"", bool: False, dict: {}, object: NOON}
+    samples: dict[type, Any] = {int: 0, str: "x", bytes: b"", bool: False, object: NOON}
     for table in metadata.sorted_tables:
         if "shop_id" not in table.c or table.name in {"audit_log", "schedule"}:
             continue
         values = {
-            column.name: samples[column.type.python_type]
+            column.name: {} if isinstance(column.type, JSON) else samples[column.type.python_type]
             for column in table.columns
             if not column.nullable and not (column.primary_key and column.name == "id" and table.name != "run")
         }
