@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from worker.stores import feed
+from worker.stores import feed, vendure
 from worker.stores.contract import (
     CursorExpired,
     Fields,
@@ -35,7 +35,7 @@ __all__ = [
     "kinds",
 ]
 
-_KINDS: Mapping[str, Kind] = MappingProxyType({kind.name: kind for kind in (feed.KIND,)})
+_KINDS: Mapping[str, Kind] = MappingProxyType({kind.name: kind for kind in (feed.KIND, vendure.KIND)})
 
 
 def kinds() -> Mapping[str, Kind]:

@@ -11,6 +11,7 @@ import msgspec
 from worker.errors import StoreIncomplete
 from worker.stores.contract import Fields, UnreadableRecord
 from worker.stores.feed.columns import VOLATILE, column_paths, place, settle, with_status
+from worker.stores.payload import decode
 
 LONGEST_LINE = 8 << 20
 _BLANK = b" \t\r\n\xef\xbb\xbf"
@@ -22,7 +23,6 @@ class _Named(msgspec.Struct):
 
 
 _named = msgspec.json.Decoder(_Named)
-_whole = msgspec.json.Decoder()
 
 
 class Ndjson:
@@ -81,8 +81,8 @@ class Ndjson:
     def fields(self, raw: bytes) -> Fields:
         """One line as an item. Raises ``UnreadableRecord`` for one that is no JSON object."""
         try:
-            found = _whole.decode(_utf8(raw))
-        except (msgspec.DecodeError, RecursionError, ValueError) as error:
+            found = decode(raw)
+        except ValueError as error:
             raise UnreadableRecord("The line is not valid JSON.") from error
         if not isinstance(found, dict):
             raise UnreadableRecord("The line is not a JSON object.")
@@ -96,8 +96,6 @@ class Ndjson:
             else:
                 place(fields, path, value)
                 nested = True
-        if b"\\u" in raw:
-            fields = _clean(fields)
         return with_status(settle(fields) if nested else fields)
 
     def volatile(self, raw: bytes) -> Fields:
@@ -109,25 +107,6 @@ class Ndjson:
         bad = re.compile("[\udc80-\udcff]")
         marked = bad.sub("\ufffd", text).encode()
         return [name for name, value in self.fields(marked).items() if "\ufffd" in str(value)]
-
-
-def _utf8(raw: bytes) -> bytes:
-    try:
-        raw.decode()
-    except UnicodeDecodeError:
-        return raw.decode("utf-8", "replace").encode()
-    return raw
-
-
-def _clean(value: Any) -> Any:
-    """Escapes can spell what no database and no UTF-8 takes: NUL and lone surrogates become U+FFFD."""
-    if isinstance(value, str):
-        return re.sub("[\0\ud800-\udfff]", "\ufffd", value)
-    if isinstance(value, list):
-        return [_clean(inner) for inner in value]
-    if isinstance(value, dict):
-        return {_clean(key): _clean(inner) for key, inner in value.items()}
-    return value
 
 
 def _lines(file: IO[bytes], offset: int) -> Iterator[bytes]:

@@ -1,0 +1,124 @@
+"""Calls to a Vendure Admin API, and what its errors mean.
+
+Vendure answers HTTP 200 to almost everything and puts the error's class into ``errors[].extensions.code``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import httpx
+import msgspec
+
+from worker.errors import Permanent, StoreIncomplete, StoreRefused, Transient
+from worker.stores.contract import StoreConfig
+from worker.stores.http import Answer, StoreHttp, display, refuse
+from worker.stores.payload import decode
+
+_REFUSED = frozenset({"FORBIDDEN", "UNAUTHENTICATED", "UNAUTHORIZED"})
+_OUR_FAULT = frozenset({
+    "GRAPHQL_VALIDATION_FAILED", "GRAPHQL_PARSE_FAILED", "BAD_USER_INPUT", "USER_INPUT_ERROR",
+})  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One page of a Vendure list: the items in the order asked for, and how many the whole list has."""
+
+    items: Sequence[dict[str, Any]]
+    total: int
+
+
+class Api:
+    """One shop's Admin API.
+
+    Args:
+        config: ``url`` is the Admin API's address, ``secret`` the API key.
+        transport: Takes the place of the network in tests.
+    """
+
+    def __init__(self, config: StoreConfig, transport: httpx.BaseTransport | None = None) -> None:
+        self._url = config.url
+        headers = {"vendure-api-key": config.secret or ""}
+        if channel := config.options.get("channel"):
+            headers["vendure-token"] = channel
+        self._http = StoreHttp(config.allowed_networks, headers=headers, transport=transport)
+
+    def close(self) -> None:
+        self._http.close()
+
+    def ask(self, query: str, variables: Mapping[str, Any] | None = None) -> tuple[dict[str, Any], datetime | None]:
+        """The ``data`` of one query, and the store's clock.
+
+        Raises ``StoreRefused`` for a key or channel that the store does not accept, ``Permanent`` for a query that
+        this Vendure does not understand, ``StoreIncomplete`` for an answer that is not GraphQL's, else ``Transient``.
+        """
+        answer = self._http.post(self._url, msgspec.json.encode({"query": query, "variables": dict(variables or {})}))
+        if answer.status in (401, 403, 429) or answer.status >= 500:
+            refuse(answer)
+        data = self._envelope(answer)
+        return data, answer.date
+
+    def listing(self, query: str, name: str, options: Mapping[str, Any]) -> Listing:
+        """One page of the list ``name``. Raises as ``ask`` does."""
+        data, _ = self.ask(query, {"options": options})
+        found = data.get(name)
+        items, total = (found.get("items"), found.get("totalItems")) if isinstance(found, dict) else (None, None)
+        if not isinstance(items, list) or not isinstance(total, int) or not all(_has_id(item) for item in items):
+            raise StoreIncomplete(f"{display(self._url)} answers without a list of {name}.")
+        return Listing(items, total)
+
+    def _envelope(self, answer: Answer) -> dict[str, Any]:
+        place = display(self._url)
+        try:
+            envelope = decode(answer.body)
+        except ValueError:
+            if "json" in answer.headers.get("content-type", ""):
+                raise Transient(f"{place} broke off its answer.") from None
+            envelope = None
+        if not isinstance(envelope, dict) or not ("data" in envelope or "errors" in envelope):
+            if answer.status != 200:
+                refuse(answer)
+            raise StoreIncomplete(
+                f"{place} answers with something that is not Vendure's Admin API.",
+                action="Give the address of the Admin API, such as https://shop.example/admin-api.",
+            )
+        if errors := envelope.get("errors"):
+            self._raise(errors, place)
+        data = envelope.get("data")
+        if not isinstance(data, dict):
+            raise Transient(f"{place} gives neither data nor an error.")
+        return data
+
+    def _raise(self, errors: Any, place: str) -> None:
+        codes = {_code(error) for error in errors} if isinstance(errors, list) else set()
+        if codes & _REFUSED:
+            raise StoreRefused(
+                f"{place} refuses our API key.",
+                action="Give a key whose role has the permissions ReadCatalog and ReadProduct.",
+            )
+        if "CHANNEL_NOT_FOUND" in codes:
+            raise unknown_channel(place)
+        named = ", ".join(sorted(codes - {""})) or "no code"
+        if codes & _OUR_FAULT:
+            raise Permanent(f"{place} does not accept our query ({named}).", action="Vendure 3 or newer is needed.")
+        raise Transient(f"{place} reports an error ({named}).")
+
+
+def unknown_channel(place: str) -> StoreRefused:
+    return StoreRefused(f"{place} knows no such channel.", action="Correct the shop's option channel.")
+
+
+def _has_id(item: Any) -> bool:
+    return isinstance(item, dict) and isinstance(item.get("id"), str | int) and not isinstance(item["id"], bool)
+
+
+def _code(error: Any) -> str:
+    extensions = error.get("extensions") if isinstance(error, dict) else None
+    code = extensions.get("code") if isinstance(extensions, dict) else None
+    # Only what looks like a code goes into a message; anything else could be a body.
+    return code if isinstance(code, str) and re.fullmatch(r"[A-Z_]{1,40}", code) else ""
