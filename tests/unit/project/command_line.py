@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import EntryPoint, entry_points
 
 import click
@@ -16,26 +16,27 @@ _GROUP = "celery.commands"
 
 def complaint(arguments: Sequence[str]) -> str | None:
     """Why `celery -A worker` would refuse these arguments; None if it would take them. Runs nothing."""
-    words = list(arguments)
-    command: click.Command = click.Group(commands=_commands())
+    name, *words = arguments
+    command = _command(name)
     while isinstance(command, click.Group):
         name = words.pop(0) if words else ""
-        if name not in command.commands:
-            return f"no command {name!r}"
-        command = command.commands[name]
+        command = command.commands.get(name)
+    if command is None:
+        return f"no command {name!r}"
     known = _flower_options() if command.name == "flower" else _options(command)
     unknown = [word for word in words if word.startswith("-") and word.partition("=")[0] not in known]
     return f"{command.name} has no option {unknown[0]}" if unknown else None
 
 
-def _commands() -> dict[str, click.Command]:
-    ours = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"].get("entry-points", {}).get(_GROUP, {})
-    points = [
-        *entry_points(group=_GROUP),
-        # Read from the file too: an installed project may be older than the checkout.
-        *(EntryPoint(name, target, _GROUP) for name, target in ours.items()),
-    ]
-    return {**stock.commands, **{point.name: point.load() for point in points}}
+def _command(name: str) -> click.Command | None:
+    ours = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"][_GROUP]
+    # Read from the file and not from the installed project, which may be older than the checkout.
+    points = {**{point.name: point for point in entry_points(group=_GROUP)}, **_as_points(ours)}
+    return points[name].load() if name in points else stock.commands.get(name)
+
+
+def _as_points(named: Mapping[str, str]) -> dict[str, EntryPoint]:
+    return {name: EntryPoint(name, target, _GROUP) for name, target in named.items()}
 
 
 def _options(command: click.Command) -> set[str]:
