@@ -16,8 +16,9 @@ from worker.items.encoding import decode, encode
 from worker.items.fields import CONTENT, FIELDS, STATUS, Half
 from worker.items.findings import Finding, shown
 from worker.items.fingerprint import half_fp
+from worker.items.kinds import NORMALISERS
 from worker.items.text import without_surrogates
-from worker.items.values import NORMALISERS, Findings, chosen
+from worker.items.values import Findings, chosen
 from worker.items.volatile import prices_and_stock
 
 ID_CHARS = 100

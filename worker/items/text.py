@@ -33,11 +33,11 @@ _MANY_BREAKS = re.compile(r"\n{3,}")
 # Zero-width joiners stay: they belong to the spelling of some scripts and to emoji.
 _INVISIBLE = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u200b\u2060\ufeff\ufffe\uffff]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+_WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 _SENTENCE_START = re.compile(r"(?:^|[.!?…]\s+|\n)[^\w\n]*(\w)")
 _ACRONYMS = frozenset(
     "AC BBQ CD CPU DC DIY DJ DNA DVD EU EVA GB GPS GPU HD HDMI HDR HEPA II III IP IV IPX LCD LED MDF MP NFC OLED PC PU"
-    " PVC RAM RFID RGB SD SIM SPF SSD TB TV UHD UK US USA USB UV VGA VI VII VIII VR WC XL XS XXL XXS XXXL".split()
+    " PVC RAM RFID RGB SD SIM SPF SSD TB TV UHD UK USA USB UV VGA VI VII VIII VR WC XL XS XXL XXS XXXL".split()
 )
 _SHORT_CAPS = 5
 
@@ -65,11 +65,17 @@ def lowered(text: str) -> str:
     if not text.isupper() or (len(text) <= _SHORT_CAPS and text.isalnum()):
         return text
 
-    def word(match: re.Match[str]) -> str:
-        found = match[0]
-        return found if found in _ACRONYMS or any(char.isdigit() for char in found) else found.lower()
+    return _SENTENCE_START.sub(lambda match: match[0][:-1] + _capital(match[1]), _WORD.sub(_lowered_word, text))
 
-    return _SENTENCE_START.sub(lambda match: match[0][:-1] + _capital(match[1]), _WORD.sub(word, text))
+
+def _lowered_word(match: re.Match[str]) -> str:
+    parts: list[str] = []
+    kept = False
+    for part in match[0].split("-"):
+        # The letter of "USB-C" belongs to what stands before it.
+        kept = part in _ACRONYMS or any(char.isdigit() for char in part) or (kept and len(part) == 1)
+        parts.append(part if kept else part.lower())
+    return "-".join(parts)
 
 
 def _capital(char: str) -> str:
