@@ -6,17 +6,22 @@ Importing this reads the settings and starts nothing. The broker is started by t
 from __future__ import annotations
 
 import sys
+import warnings
 from typing import Any
 
+import structlog
 from celery import Celery, signals
 from celery.beat import Scheduler
-from kombu import Queue
+from celery.exceptions import SecurityWarning
+from kombu import Connection, Queue
 
 from schedules.entries import entries
 from worker import logs
-from worker.broker import broker_url
-from worker.errors import ShelfbeatError
+from worker.broker import broker_url, ensure_broker
+from worker.errors import BadInput, ShelfbeatError, Transient
 from worker.settings import Settings, read_settings
+
+log = structlog.get_logger(__name__)
 
 QUEUES = ("control", "volatile", "delta", "full", "push", "settle")
 """One per kind of load, so that workers can be given to each of them: ``celery -A worker worker -Q volatile,push``."""
@@ -95,7 +100,40 @@ class FixedScheduler(Scheduler):
         self.merge_inplace(self.app.conf.beat_schedule)
 
 
-app = Celery("worker")
+class WorkerApp(Celery):
+    """Celery, with the embedded broker running before anybody connects to it.
+
+    So every command that needs it can be the first one, Celery's own ``call`` and ``inspect`` too.
+    """
+
+    def connection(self, *args: Any, **kwargs: Any) -> Connection:
+        self._ensure_broker()
+        return super().connection(*args, **kwargs)
+
+    def connection_for_read(self, *args: Any, **kwargs: Any) -> Connection:
+        self._ensure_broker()
+        return super().connection_for_read(*args, **kwargs)
+
+    def connection_for_write(self, *args: Any, **kwargs: Any) -> Connection:
+        self._ensure_broker()
+        return super().connection_for_write(*args, **kwargs)
+
+    def _ensure_broker(self) -> None:
+        settings = read_settings()
+        # Not for ``celery --broker URL``, nor for a test with a broker of its own.
+        if self.conf.broker_url != broker_url(settings):
+            return
+        try:
+            ensure_broker(settings)
+        except BadInput as error:
+            # Celery's own commands show a traceback for anything but an exit.
+            sys.exit(str(error))
+        except (Transient, OSError) as error:
+            # The connection will fail by itself, and whoever asked for it knows whether to try again.
+            log.warning("broker.unavailable", reason=str(error))
+
+
+app = WorkerApp("worker")
 # Read here and not at first use, so that a wrong setting stops every command alike, with its sentence.
 app.config_from_object(configuration(read_settings()))
 logs.configure(read_settings().log_format, secrets=read_settings().secrets)
@@ -109,6 +147,8 @@ def _set_up_logging(loglevel: int, **_: Any) -> None:
 
 @signals.celeryd_init.connect(weak=False)
 def _prepare_worker(**_: Any) -> None:
+    # What makes root dangerous to Celery are pickled messages, and we accept JSON only.
+    warnings.filterwarnings("ignore", category=SecurityWarning)
     _prepare("worker", schema=True)
 
 

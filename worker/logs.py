@@ -134,3 +134,5 @@ def configure_daemon(shape: Literal["console", "json"], *, level: int, secrets: 
     configure(shape, level=level, secrets=secrets)
     for name in ("worker", "celery.apps.worker", "flower.command"):
         logging.getLogger(name).setLevel(min(level, logging.INFO))
+    # Flower complains about every question that a worker which is still starting does not answer.
+    logging.getLogger("flower.inspector").setLevel(logging.ERROR)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import structlog
@@ -27,21 +27,24 @@ class SyncTask(Task):  # type: ignore[type-arg]  # celery.Task takes no paramete
 
     abstract = True
 
-    def carry_out(self, use_case: Callable[[Context], Sequence[Wake]]) -> str:
-        """Call ``use_case`` and enqueue what it returns. Anything unexpected propagates; Celery logs it once."""
+    def carry_out(self, use_case: Callable[[Context], Iterable[Wake]]) -> str:
+        """Call ``use_case`` and enqueue each wake-up as it comes. What is unexpected propagates; Celery logs it once."""
         progress = Progress(self)
         request = self.request
         with structlog.contextvars.bound_contextvars(
             task=self.name, task_id=request.id, about=getattr(request, "argsrepr", None), attempt=request.retries
         ):
+            followers: set[str] = set()
+            sent = True
             try:
-                wakes = use_case(replace(process_context(), progress=progress))
+                for wake in use_case(replace(process_context(), progress=progress)):
+                    sent = enqueue([wake]) and sent
+                    followers.add(wake.task)
             except Fenced:
                 return "somebody else has taken over"
-            sent = enqueue(wakes)
-        next_steps = " ".join(sorted({wake.task for wake in wakes}))
+        next_steps = " ".join(sorted(followers))
         done = progress.last or "done"
-        if not wakes:
+        if not followers:
             return done
         return f"{done}; next: {next_steps}" if sent else f"{done}; the broker is away, {next_steps} will follow"
 
