@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, func, literal_column, select
+from sqlalchemy import ColumnElement, Connection, Row, func, literal_column, select
 
 from worker.database.tables import batch
 
-_OPEN: Final = literal_column("state IN ('ready', 'sending', 'sent', 'unknown')")  # the partial index, word for word
+_OPEN: Final[ColumnElement[bool]] = literal_column(
+    "state IN ('ready', 'sending', 'sent', 'unknown')"
+)  # the partial index, word for word
 _COLUMNS: Final = [column for column in batch.c if column.name not in ("body", "manifest")]
 
 
@@ -25,7 +27,7 @@ def add(
     runs: Sequence[str],
     now: datetime,
 ) -> int:
-    key: int = connection.execute(
+    statement = (
         batch.insert().values(
             shop_id=shop_id,
             epoch=epoch,
@@ -39,15 +41,13 @@ def add(
             accepted=0,
             rejected=0,
         )
-    ).inserted_primary_key[0]
-    return key
+    ).returning(batch.c.id)
+    return int(connection.execute(statement).scalar_one())
 
 
 def open_batches(connection: Connection, shop_id: int) -> list[Row[Any]]:
     """Batches without an outcome, oldest first, without manifest and body."""
-    return list(
-        connection.execute(select(*_COLUMNS).where(batch.c.shop_id == shop_id, _OPEN).order_by(batch.c.id))
-    )
+    return list(connection.execute(select(*_COLUMNS).where(batch.c.shop_id == shop_id, _OPEN).order_by(batch.c.id)))
 
 
 def waiting(connection: Connection, shop_id: int) -> list[Row[Any]]:
@@ -56,7 +56,8 @@ def waiting(connection: Connection, shop_id: int) -> list[Row[Any]]:
 
 
 def get(connection: Connection, batch_id: int) -> Row[Any] | None:
-    return connection.execute(select(*_COLUMNS, batch.c.manifest).where(batch.c.id == batch_id)).first()
+    columns: list[Any] = [*_COLUMNS, batch.c.manifest]
+    return connection.execute(select(*columns).where(batch.c.id == batch_id)).first()
 
 
 def change(connection: Connection, batch_id: int, expected: Sequence[str], **values: Any) -> bool:
@@ -87,3 +88,8 @@ def next_poll(connection: Connection, shop_id: int) -> datetime | None:
 
 def keep_body(connection: Connection, batch_id: int, body: bytes) -> None:
     connection.execute(batch.update().where(batch.c.id == batch_id).values(body=body))
+
+
+def forget_bodies(connection: Connection, before: datetime) -> None:
+    """Drop the copies of request bodies made before a time; the manifests stay."""
+    connection.execute(batch.update().where(batch.c.created_at < before, batch.c.body.is_not(None)).values(body=None))

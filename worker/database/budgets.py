@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
+from urllib.parse import urlsplit
 
 from sqlalchemy import Connection, select
 from sqlalchemy.dialects.postgresql import insert as pg_insert
@@ -39,6 +40,11 @@ def reads(catalog_id: str) -> str:
     return f"catalog:{catalog_id}:read"
 
 
+def store(url: str) -> str:
+    """One budget per store host; a local path is its own."""
+    return f"store:{urlsplit(url).hostname or url}"
+
+
 def token(shop_id: int) -> str:
     return f"token:{shop_id}"
 
@@ -67,9 +73,7 @@ def used_pct(connection: Connection, key: str, now: datetime) -> int:
     return int(row.used_pct)
 
 
-def block(
-    connection: Connection, key: str, now: datetime, retry_after_s: float | None, reason: str
-) -> datetime:
+def block(connection: Connection, key: str, now: datetime, retry_after_s: float | None, reason: str) -> datetime:
     """Stop calls until a time: what the vendor said, else a wait that doubles while it repeats."""
     row = connection.execute(select(budget).where(budget.c.key == key)).first()
     blocks = 0 if row is None else row.blocks

@@ -12,16 +12,18 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Column, ColumnElement, Connection, Table, any_, bindparam, func, select
 from sqlalchemy.dialects import postgresql
+
+T = TypeVar("T")
 
 CHUNK = 1000
 """Ids per look-up: 250 to 5,000 measured alike, and memory stays small."""
 
 
-def chunks[T](rows: Sequence[T], size: int = CHUNK) -> Iterator[Sequence[T]]:
+def chunks(rows: Sequence[T], size: int = CHUNK) -> Iterator[Sequence[T]]:
     for start in range(0, len(rows), size):
         yield rows[start : start + size]
 
@@ -65,7 +67,9 @@ def put(connection: Connection, table: Table, rows: Sequence[Sequence[Any]]) -> 
         connection.exec_driver_sql(sql, [tuple(row) for row in rows])
 
 
-def update(connection: Connection, table: Table, shop_id: int, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+def update(
+    connection: Connection, table: Table, shop_id: int, names: Sequence[str], rows: Sequence[Sequence[Any]]
+) -> None:
     """Set some columns of rows of one shop. Each row is ``(retailer_id, *values)`` in the order of ``names``."""
     if not rows:
         return

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from worker.database.bulk import chunks, is_any
 from worker.database.tables import issue
+
+
+SOURCES: Final = ("rules", "validation", "batch", "review", "diagnostics")
 
 
 class IssueRow(NamedTuple):
@@ -128,3 +131,18 @@ def replace_rules(
             ),
             now,
         )
+
+
+def resolve_older(connection: Connection, shop_id: int, code: str, seen_before: datetime, now: datetime) -> None:
+    """Close the open ``rules`` issues of one code that were not seen again since a time."""
+    connection.execute(
+        update(issue)
+        .where(
+            issue.c.shop_id == shop_id,
+            issue.c.source == "rules",
+            issue.c.code == code,
+            issue.c.resolved_at.is_(None),
+            issue.c.last_seen < seen_before,
+        )
+        .values(resolved_at=now)
+    )

@@ -52,7 +52,8 @@ def sources(connection: Connection, shop_id: int, retailer_ids: Sequence[str]) -
             or_(pending.c.content_quarantine == 1, pending.c.volatile_quarantine == 1),
         ).where(pending.c.shop_id == shop_id, is_any(connection, pending.c.retailer_id, retailer_ids))
     ):
-        found[row[0]] = Source(row[1], row[2], row[3], bool(row[4]))
+        retailer_id, seq, src_fp, run_id, refused = row
+        found[retailer_id] = Source(seq, src_fp, run_id, bool(refused))
     return found
 
 
@@ -101,8 +102,8 @@ def forget(connection: Connection, shop_id: int, retailer_ids: Iterable[str]) ->
 
 
 def put_payload(connection: Connection, shop_id: int, data: bytes) -> int:
-    key: int = connection.execute(payload.insert().values(shop_id=shop_id, data=data)).inserted_primary_key[0]
-    return key
+    statement = payload.insert().values(shop_id=shop_id, data=data).returning(payload.c.id)
+    return int(connection.execute(statement).scalar_one())
 
 
 def read_payload(connection: Connection, payload_id: int) -> bytes | None:
@@ -163,11 +164,11 @@ def live_count(connection: Connection, shop_id: int) -> int:
     )
 
 
-def numbered(connection: Connection, shop_id: int, mark: int) -> Iterator[tuple[str, int]]:
-    """``(retailer_id, seq)`` of every item of the shop up to a number: acknowledged ones, then those only wanted."""
+def numbered(connection: Connection, shop_id: int, mark: int) -> Iterator[tuple[str, bool, int]]:
+    """``(retailer_id, acknowledged, seq)`` of every item up to a number that is not archived, or is not to be."""
     stream = {"yield_per": 5000}  # per statement: on the connection it would stay there
     yield from (
-        (row[0], row[1])
+        (row[0], True, row[1])
         for row in connection.execute(
             select(snapshot.c.retailer_id, snapshot.c.seq).where(
                 snapshot.c.shop_id == shop_id, snapshot.c.seq <= mark, snapshot.c.state.op("&")(1) == 0
@@ -179,7 +180,7 @@ def numbered(connection: Connection, shop_id: int, mark: int) -> Iterator[tuple[
         and_(snapshot.c.shop_id == pending.c.shop_id, snapshot.c.retailer_id == pending.c.retailer_id)
     )
     yield from (
-        (row[0], row[1])
+        (row[0], False, row[1])
         for row in connection.execute(
             select(pending.c.retailer_id, pending.c.seq).where(
                 pending.c.shop_id == shop_id, pending.c.seq <= mark, pending.c.status == 0, not_(acknowledged_too)

@@ -88,3 +88,14 @@ def release(connection: Connection, held: Lease) -> None:
 def is_held(connection: Connection, shop_id: int, lane: str, now: datetime) -> bool:
     row = connection.execute(select(lease).where(lease.c.shop_id == shop_id, lease.c.lane == lane)).first()
     return row is not None and row.owner is not None and row.expires_at > now
+
+
+def draw_stamp(connection: Connection, shop_row: Row[Any]) -> int:
+    """The next observation stamp of a shop, whose row is locked: greater than that of every request made so far."""
+    stamp: int = connection.execute(
+        shop.update()
+        .where(shop.c.id == shop_row.id)
+        .values(observation_seq=shop.c.observation_seq + 1)
+        .returning(shop.c.observation_seq)
+    ).scalar_one()
+    return stamp

@@ -89,7 +89,13 @@ def stop_for(connection: Connection, shop_row: Row[Any], error: ShelfbeatError, 
         for run in run_state.open_runs(connection, shop_row.id):
             end_run(connection, shop_row, run, "failed", now, str(error))
     elif isinstance(error, Transient):
-        budgets.block(connection, budgets.writes(shop_row.catalog_id), now, error.retry_after_s or _pause_s(connection, shop_row), str(error))
+        budgets.block(
+            connection,
+            budgets.writes(shop_row.catalog_id),
+            now,
+            error.retry_after_s or _pause_s(connection, shop_row),
+            str(error),
+        )
 
 
 def _pause_s(connection: Connection, shop_row: Row[Any]) -> float:
@@ -102,7 +108,11 @@ def _accepted_call(
 ) -> None:
     used = answer.usage.used_pct if answer.usage is not None else None
     budgets.succeeded(connection, budgets.writes(shop_row.catalog_id), now, used)
-    refused = {line.retailer_id: (line, answer.refused[line.retailer_id]) for line in lines if line.retailer_id in answer.refused}
+    refused = {
+        line.retailer_id: (line, answer.refused[line.retailer_id])
+        for line in lines
+        if line.retailer_id in answer.refused
+    }
     rest = [line for line in lines if line.retailer_id not in refused]
     if answer.handle is None:
         batches.change(

@@ -178,9 +178,7 @@ def _moved(before: Acked | None, want: Want, line: Line) -> Acked | None:
         before = Acked(want.seq, 0, 0, 0, 0, 0, 0)
     after = before
     if line.parts & CONTENT:
-        after = after._replace(
-            content_fp=line.content_fp, content_stamp=line.content_stamp, state=after.state & ~1
-        )
+        after = after._replace(content_fp=line.content_fp, content_stamp=line.content_stamp, state=after.state & ~1)
     if line.parts & VOLATILE:
         after = after._replace(
             volatile_fp=line.volatile_fp, volatile_stamp=line.volatile_stamp, state=line.band << 1 | after.state & 1
@@ -250,9 +248,7 @@ def _speaks_of_volatile(message: str) -> bool:
 
 def _issue(retailer_id: str, source: str, message: str) -> IssueRow:
     explained = explain(message)
-    return IssueRow(
-        retailer_id, source, explained.code, "error", explained.message, explained.action, explained.owner
-    )
+    return IssueRow(retailer_id, source, explained.code, "error", explained.message, explained.action, explained.owner)
 
 
 def _count(connection: Connection, counts: Counter[str], name: str) -> None:

@@ -112,7 +112,9 @@ def _clear_up(connection: Connection, shop_row: Row[Any], lease: Lease) -> None:
             _give_back(connection, shop_row, row.id, now, "The sender stopped before the call.")
         elif row.state == "sending":
             # It may have left; ``poll_at`` already says until when it may land.
-            batches.change(connection, row.id, ("sending",), state="unknown", error="The sender stopped during the call.")
+            batches.change(
+                connection, row.id, ("sending",), state="unknown", error="The sender stopped during the call."
+            )
 
 
 def _give_back(connection: Connection, shop_row: Row[Any], batch_id: int, now: datetime, error: str) -> None:
@@ -167,9 +169,7 @@ def _choose(
             return _that_fit(context, chosen)
 
 
-def _that_fit(
-    context: Context, chosen: dict[str, tuple[Acked | None, Want]]
-) -> dict[str, tuple[Acked | None, Want]]:
+def _that_fit(context: Context, chosen: dict[str, tuple[Acked | None, Want]]) -> dict[str, tuple[Acked | None, Want]]:
     """As many as one call may carry: Meta's limits, and the smaller calls in which suspects travel."""
     room = context.limits.batch_items
     fitting: list[str] = []

@@ -84,7 +84,12 @@ def unpack(data: bytes) -> list[Line]:
         Line(
             retailer_id,
             packed.parts[place],
-            *numbers[place * 6 : place * 6 + 6],
+            numbers[place * 6],
+            numbers[place * 6 + 1],
+            numbers[place * 6 + 2],
+            numbers[place * 6 + 3],
+            numbers[place * 6 + 4],
+            numbers[place * 6 + 5],
             names[packed.run_index[place]],
             names[packed.volatile_run_index[place]],
         )

@@ -23,6 +23,9 @@ _BUSY_S: Final = 1.0
 # How long background work waits while most of the quota is used up.
 _SPENT_S: Final = 5.0
 
+# A wake-up this late was lost with its worker or its broker.
+_LOST: Final = timedelta(seconds=5)
+
 # Farther ahead than this the sweeper finds it: a rejected item that rests for a day needs no chain of wake-ups.
 _HORIZON: Final = timedelta(minutes=30)
 
@@ -34,7 +37,7 @@ def wake_lane(context: Context, connection: Connection, shop_row: Row[Any], *, b
     now = database_now(connection)
     wakes: list[Wake] = []
     push_at = now + timedelta(seconds=_BUSY_S) if busy else _push_at(context, connection, shop_row, now)
-    settle_at = batches.next_poll(connection, shop_row.id)
+    settle_at = _settle_at(connection, shop_row, now)
     for task, at in (("push", push_at), ("settle", settle_at)):
         if at is None or at > now + _HORIZON:
             continue
@@ -43,6 +46,15 @@ def wake_lane(context: Context, connection: Connection, shop_row: Row[Any], *, b
             delay_s = max(0.0, (at - now).total_seconds())
             wakes.append(Wake(task, str(shop_row.id), delay_s, label(shop_row.slug, task)))  # type: ignore[arg-type]  # the two words above
     return wakes
+
+
+def lost_wakes(context: Context, connection: Connection, shop_row: Row[Any]) -> list[Wake]:
+    """The wake-ups to send once more: their time has passed, and nobody came."""
+    now = database_now(connection)
+    connection.execute(
+        lease.update().where(lease.c.shop_id == shop_row.id, lease.c.wake_at < now - _LOST).values(wake_at=None)
+    )
+    return wake_lane(context, connection, shop_row)
 
 
 def _push_at(context: Context, connection: Connection, shop_row: Row[Any], now: datetime) -> datetime | None:
@@ -61,6 +73,13 @@ def _push_at(context: Context, connection: Connection, shop_row: Row[Any], now: 
     if budgets.used_pct(connection, budgets.writes(shop_row.catalog_id), now) >= budgets.BACKGROUND_PCT:
         return max(due, now + timedelta(seconds=_SPENT_S))
     return due
+
+
+def _settle_at(connection: Connection, shop_row: Row[Any], now: datetime) -> datetime | None:
+    poll_at = batches.next_poll(connection, shop_row.id)
+    keys = (budgets.APP, budgets.token(shop_row.id), budgets.reads(shop_row.catalog_id))
+    block = budgets.blocked(connection, keys, now)
+    return max(poll_at, block.until) if poll_at is not None and block is not None else poll_at
 
 
 def _claim(connection: Connection, shop_id: int, task: str, at: datetime, now: datetime) -> bool:

@@ -1,0 +1,349 @@
+"""A pull: read the store page by page and write what it says as *desired*.
+
+One task is one slice of at most a minute. Between slices the run's row holds everything: the cursor, the bits of the
+items seen, the counters. A slice begins and ends with the lease of its job; each of its transactions checks it.
+
+The hot path looks at raw bytes only: their fingerprint equals the one on record for nearly every item of a quiet
+catalog, and only the misses are decoded, normalised, checked and merged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+import structlog
+from sqlalchemy import Connection, Row, select
+
+from worker.database import budgets, run_state
+from worker.database.engine import database_now, reading, writing
+from worker.database.locks import Lease, acquire, draw_stamp, hold, lock_shop, release
+from worker.database.tables import schedule, shop
+from worker.database.types import to_ms
+from worker.errors import Fenced, Permanent, ShelfbeatError, Throttled, Transient
+from worker.items.bitmap import Bitmap
+from worker.stores.contract import CursorExpired, Page, Store
+from worker.sync import absence, completion
+from worker.sync.context import MAX_DELAY_S, Context, Wake
+from worker.sync.reading import PageReader
+from worker.sync.waking import wake_lane
+
+log = structlog.get_logger("shelfbeat.sync")
+
+# A pull whose worker died this often without any progress between is ended: it may be what kills it.
+_STARTS: Final = 5
+
+# How often a long pull writes down how far it is.
+_COMMIT_S: Final = 2.0
+
+
+@dataclass(slots=True)
+class Pull:
+    """One slice at work. ``counts`` are those not yet committed with the cursor."""
+
+    context: Context
+    lease: Lease
+    shop: Row[Any]
+    run: Row[Any]
+    store: Store
+    seen: Bitmap
+    cursor: str | None
+    since: str | None
+    counts: dict[str, int] = field(default_factory=dict)
+    watermark: str | None = None
+
+    def add(self, name: str, number: int = 1) -> None:
+        self.counts[name] = self.counts.get(name, 0) + number
+
+
+def run_slice(context: Context, run_id: str) -> Iterator[Wake]:
+    """Carry a run's pull on for one slice. Yields wake-ups as soon as there is something to send."""
+    with reading(context.engine) as connection:
+        run = run_state.get(connection, run_id)
+        shop_row = None if run is None else connection.execute(select(shop).where(shop.c.id == run.shop_id)).first()
+    if run is None or shop_row is None or run.state not in ("queued", "pulling"):
+        return
+    try:
+        store = context.open_store(shop_row)
+    except ShelfbeatError as error:
+        yield from _fail_before(context, run, error)
+        return
+    with closing(store):
+        seed = context.seed(shop_row, store)
+        with writing(context.engine) as connection:
+            begun = _begin(context, connection, run_id, seed)
+        if isinstance(begun, list):
+            yield from begun
+            return
+        lease, shop_row, run = begun
+        pull = Pull(
+            context,
+            lease,
+            shop_row,
+            run,
+            store,
+            Bitmap(run.seen),
+            run.cursor,
+            _since(context, shop_row, run),
+            watermark=run.watermark,
+        )
+        try:
+            yield from _read(pull)
+        except Fenced:
+            return
+        except CursorExpired:
+            yield from _start_over(pull)
+        except Transient as error:
+            yield from _retry(pull, error)
+        except Permanent as error:
+            yield from _fail(pull, str(error))
+
+
+def _begin(
+    context: Context, connection: Connection, run_id: str, seed: int
+) -> tuple[Lease, Row[Any], Row[Any]] | list[Wake]:
+    """Take the job's lease and the run. The wake-ups that follow instead, where it cannot begin now."""
+    run = run_state.get(connection, run_id)
+    shop_row = None if run is None else lock_shop(connection, run.shop_id)
+    run = run_state.get(connection, run_id)  # again, now that nobody else changes it
+    if run is None or shop_row is None or run.state not in ("queued", "pulling"):
+        return []
+    now = database_now(connection)
+    if shop_row.state != "active":
+        state = "canceled" if shop_row.state == "paused" else "failed"
+        return completion.end_run(connection, shop_row, run, state, now, shop_row.reason or "The shop is paused.")
+    others = run_state.open_runs(connection, shop_row.id, run.job)
+    if run.state == "queued" and any(row.state in run_state.ACTIVE for row in others):
+        return []  # its predecessor wakes it
+    block = budgets.blocked(connection, [budgets.store(shop_row.store_url)], now)
+    if block is not None:
+        delay_s = min((block.until - now).total_seconds(), MAX_DELAY_S)
+        return [completion.pull_wake(shop_row, run, delay_s)]
+    lease = acquire(connection, shop_row.id, run.job, context.owner)
+    if lease is None:
+        return []
+    if run.starts >= _STARTS:
+        release(connection, lease)
+        error = f"The pull was begun {run.starts} times without any progress. Look at the worker's log and memory."
+        return completion.end_run(connection, shop_row, run, "failed", now, error)
+    values: dict[str, Any] = {
+        "starts": run.starts + 1,
+        "state": "pulling",
+        "deadline": now + run_state.PATIENCE["pulling"],
+    }
+    if run.state == "queued":
+        stamp = draw_stamp(connection, shop_row)
+        values |= {"started_at": now, "base_stamp": stamp, "item_mark": shop_row.item_seq, "seed": seed}
+    elif run.seed != seed:
+        # Rules, mapping or adapter changed under a running pull: what it has read so far was judged otherwise.
+        values |= {"seed": seed, "cursor": None, "seen": None, "pulled": 0, "unchanged": 0}
+    run_state.change(connection, run_id, **values)
+    if shop_row.seed not in (0, seed) and run.job != "full":
+        _force_full(connection, shop_row, now)
+    begun = run_state.get(connection, run_id)
+    assert begun is not None
+    return lease, shop_row, begun
+
+
+def _force_full(connection: Connection, shop_row: Row[Any], now: datetime) -> None:
+    """What shapes the items changed since the last full: incremental pulls never show what did not change."""
+    connection.execute(
+        schedule.update()
+        .where(
+            schedule.c.shop_id == shop_row.id,
+            schedule.c.job == "full",
+            schedule.c.enabled,
+            schedule.c.next_run_at > now,
+        )
+        .values(next_run_at=now)
+    )
+
+
+def _since(context: Context, shop_row: Row[Any], run: Row[Any]) -> str | None:
+    with reading(context.engine) as connection:
+        watermark: str | None = connection.execute(
+            select(schedule.c.watermark).where(schedule.c.shop_id == shop_row.id, schedule.c.job == run.job)
+        ).scalar()
+    return watermark
+
+
+def _read(pull: Pull) -> Iterator[Wake]:
+    context = pull.context
+    started = committed = context.monotonic()
+    reader = PageReader(pull)
+    while True:
+        if pull.store.one_export:
+            stamp = pull.run.base_stamp
+        else:
+            with writing(context.engine) as connection:
+                stamp = draw_stamp(connection, hold(connection, pull.lease))
+        asked = context.monotonic()
+        page = _page(pull)
+        if not pull.store.one_export and context.monotonic() - asked > context.limits.page_age_s:
+            raise Transient("The store took too long to answer: what it said may be outdated.")
+        if pull.cursor is None and pull.watermark is None:
+            pull.watermark = page.watermark
+        yield from reader.take(page, stamp)
+        pull.cursor = page.cursor
+        context.progress(f"shop={pull.shop.slug} {pull.run.job}: {pull.run.pulled + reader.pulled} items read")
+        if page.last:
+            break
+        now = context.monotonic()
+        if now - committed >= _COMMIT_S:
+            with writing(context.engine) as connection:
+                _commit(pull, connection, hold(connection, pull.lease))
+            committed = now
+        if now - started >= context.limits.slice_s:
+            yield from _hand_over(pull)
+            return
+    yield from _complete(pull, whole=not page.unmodified)
+
+
+def _page(pull: Pull) -> Page[Any]:
+    if pull.run.job == "full":
+        return pull.store.full(pull.cursor)
+    if pull.run.job == "delta":
+        return pull.store.changed(pull.since, pull.cursor)
+    return pull.store.volatile(pull.since, pull.cursor)
+
+
+def _commit(pull: Pull, connection: Connection, shop_row: Row[Any]) -> None:
+    """Write down the cursor with the bits and counts that belong to it, as one."""
+    now = database_now(connection)
+    run_state.change(
+        connection,
+        pull.run.id,
+        cursor=pull.cursor,
+        seen=bytes(pull.seen),
+        watermark=pull.watermark,
+        starts=0,
+        retries=0,
+        retry_since=None,
+        deadline=now + run_state.PATIENCE["pulling"],
+    )
+    run_state.count(connection, pull.run.id, pull.counts)
+    budgets.succeeded(connection, budgets.store(shop_row.store_url), now, None)
+    pull.counts.clear()
+
+
+def _hand_over(pull: Pull) -> Iterator[Wake]:
+    with writing(pull.context.engine) as connection:
+        shop_row = hold(connection, pull.lease)
+        _commit(pull, connection, shop_row)
+        release(connection, pull.lease)
+        wakes = wake_lane(pull.context, connection, shop_row)
+    yield from wakes
+    yield completion.pull_wake(pull.shop, pull.run)
+
+
+def _complete(pull: Pull, *, whole: bool) -> Iterator[Wake]:
+    """The store was read to its end: judge what is missing, then hand the run to the lane."""
+    refused = None
+    if pull.run.job == "full" and whole:
+        refused = yield from absence.archive_absent(pull)
+    with writing(pull.context.engine) as connection:
+        shop_row = hold(connection, pull.lease)
+        _commit(pull, connection, shop_row)
+        now = database_now(connection)
+        if refused is not None:
+            release(connection, pull.lease)
+            wakes = completion.end_run(connection, shop_row, pull.run, "failed", now, refused)
+            wakes += wake_lane(pull.context, connection, shop_row)
+        else:
+            wakes = _move_on(pull, connection, shop_row, whole=whole)
+    yield from wakes
+
+
+def _move_on(pull: Pull, connection: Connection, shop_row: Row[Any], *, whole: bool) -> list[Wake]:
+    now = database_now(connection)
+    job = pull.run.job
+    values: dict[str, Any] = {}
+    if whole:
+        base = pull.run.base_stamp
+        if job == "full":
+            values = {"content_floor": max(shop_row.content_floor, base), "seed": pull.run.seed}
+        if job in ("full", "volatile"):
+            values["volatile_floor"] = max(shop_row.volatile_floor, base)
+    if values:
+        connection.execute(shop.update().where(shop.c.id == shop_row.id).values(**values))
+    # The first delta after a full reaches back to that full's beginning.
+    jobs = ("delta", "volatile") if job == "full" else (job,)
+    if pull.watermark is not None:
+        connection.execute(
+            schedule.update()
+            .where(schedule.c.shop_id == shop_row.id, schedule.c.job.in_(jobs))
+            .values(watermark=pull.watermark)
+        )
+    run_state.change(
+        connection,
+        pull.run.id,
+        state="pushing",
+        complete=whole,
+        cursor=None,
+        seen=None,
+        deadline=now + run_state.PATIENCE["pushing"],
+    )
+    run_state.adopt(connection, shop_row.id, pull.run.id, job, to_ms(now))
+    release(connection, pull.lease)
+    wakes = completion.finish_runs(connection, shop_row, now)
+    return wakes + wake_lane(pull.context, connection, shop_row)
+
+
+def _start_over(pull: Pull) -> Iterator[Wake]:
+    """The store forgot the cursor: from page 1, as the same run. What was merged stays merged."""
+    with writing(pull.context.engine) as connection:
+        shop_row = hold(connection, pull.lease)
+        run_state.change(connection, pull.run.id, cursor=None, seen=None, watermark=None, pulled=0, unchanged=0)
+        release(connection, pull.lease)
+        wakes = wake_lane(pull.context, connection, shop_row)
+    yield from wakes
+    yield completion.pull_wake(pull.shop, pull.run)
+
+
+def _retry(pull: Pull, error: Transient) -> Iterator[Wake]:
+    """Wait and go on at the same page, for a while; a throttle is waited out and costs no attempt."""
+    with writing(pull.context.engine) as connection:
+        shop_row = hold(connection, pull.lease)
+        now = database_now(connection)
+        if isinstance(error, Throttled):
+            until = budgets.block(connection, budgets.store(shop_row.store_url), now, error.retry_after_s, str(error))
+            run_state.change(connection, pull.run.id, starts=0)
+            delay_s = (until - now).total_seconds()
+        else:
+            since = pull.run.retry_since or now
+            if (now - since).total_seconds() >= pull.context.limits.pull_retry_s:
+                delay_s = -1.0
+            else:
+                delay_s = error.retry_after_s or min(2.0**pull.run.retries, 8.0)
+                run_state.change(connection, pull.run.id, starts=0, retries=pull.run.retries + 1, retry_since=since)
+        if delay_s >= 0:
+            release(connection, pull.lease)
+    if delay_s < 0:
+        yield from _fail(pull, str(error))
+    else:
+        log.warning("pull.retry", shop=pull.shop.slug, run=pull.run.id, job=pull.run.job, error=str(error))
+        yield completion.pull_wake(pull.shop, pull.run, min(delay_s, MAX_DELAY_S))
+
+
+def _fail(pull: Pull, error: str) -> Iterator[Wake]:
+    with writing(pull.context.engine) as connection:
+        shop_row = hold(connection, pull.lease)
+        run_state.count(connection, pull.run.id, pull.counts)
+        release(connection, pull.lease)
+        wakes = completion.end_run(connection, shop_row, pull.run, "failed", database_now(connection), error)
+        wakes += wake_lane(pull.context, connection, shop_row)
+    yield from wakes
+
+
+def _fail_before(context: Context, run: Row[Any], error: ShelfbeatError) -> Iterator[Wake]:
+    with writing(context.engine) as connection:
+        shop_row = lock_shop(connection, run.shop_id)
+        wakes = (
+            []
+            if shop_row is None
+            else completion.end_run(connection, shop_row, run, "failed", database_now(connection), str(error))
+        )
+    yield from wakes
