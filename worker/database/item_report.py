@@ -157,11 +157,16 @@ def _sent(connection: Connection, shop: Shop, retailer_id: str, unpack: Unpack, 
 
 
 def _record(body: bytes | None, retailer_id: str) -> Any:
-    """The request record as it was sent; None where its body is not kept (any more)."""
+    """The request record as it was sent; None where its body is not kept (any more). A body has one record a line."""
     if body is None:
         return None
-    requests = msgspec.json.decode(zlib.decompress(body)).get("requests", ())
-    return next((request for request in requests if request["data"]["id"] == retailer_id), None)
+    needle = msgspec.json.encode(retailer_id)
+    for line in zlib.decompress(body).splitlines():
+        if needle in line:
+            record = msgspec.json.decode(line)
+            if record["data"]["id"] == retailer_id:
+                return record
+    return None
 
 
 def _decode(half: bytes) -> Any:

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Row, func, or_, select
 from schedules import PROMISE, met
 from worker.database import budgets
 from worker.database.engine import database_now
+from worker.database.run_state import ACTIVE
 from worker.database.schedules import of_shop
 from worker.database.shops import Shop
 from worker.database.tables import issue, pending, run, schedule
@@ -53,6 +54,16 @@ def runs(connection: Connection, shop: Shop | None = None, limit: int = 50) -> l
     """The last runs of one shop or of all, newest first."""
     statement = () if shop is None else (run.c.shop_id == shop.id,)
     return _run_reports(connection, _runs(connection, *statement, limit=limit).all())
+
+
+def is_busy(connection: Connection, slug: str, job: str) -> bool:
+    """Whether a run of this shop and job is under way, so that the next one waits for it."""
+    statement = (
+        select(run.c.id)
+        .join(shop_table, shop_table.c.id == run.c.shop_id)
+        .where(shop_table.c.slug == slug, run.c.job == job, run.c.state.in_(ACTIVE))
+    )
+    return connection.execute(statement.limit(1)).first() is not None
 
 
 def issues(

@@ -1,0 +1,150 @@
+"""``celery -A worker sync``: run a job now, and follow it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from worker.cli.output import EXIT_HELD, EXIT_TIMEOUT, answers_json, database, not_yet, show_json, show_pairs
+from worker.cli.runs import show_run
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+    from worker.cli.following import Followed
+
+_EXIT_OF = {"succeeded": 0, "held": EXIT_HELD}
+
+
+class WaitCommand(click.Command):
+    """A command whose ``--wait`` takes a number or nothing: ``--wait acme`` does not swallow the shop."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        given = []
+        for place, arg in enumerate(args):
+            alone = arg == "--wait" and not _is_number(args[place + 1] if place + 1 < len(args) else "")
+            given.append("--wait=inf" if alone else arg)
+        return super().parse_args(ctx, given)
+
+
+@click.group()
+def sync() -> None:
+    """Sync a shop now.
+
+    \b
+    full       read the whole store; what it no longer has is archived at Meta
+    delta      read what changed since the last delta
+    volatile   read prices and stock alone, and send what differs
+
+    \b
+    Examples:
+      celery -A worker sync full acme --wait
+      celery -A worker sync volatile acme --wait 60 --json
+      celery -A worker sync full acme --dry-run
+    """
+
+
+def _job(name: str, summary: str) -> None:
+    @sync.command(name, cls=WaitCommand, help=f"{summary}\n\n{_JOB_HELP}", short_help=summary)
+    @click.argument("slug")
+    @click.option(
+        "--wait",
+        "wait_s",
+        type=click.FloatRange(min=0),
+        metavar="[SECONDS]",
+        help="Show progress until every item of the run is settled; with a number, for so long at most.",
+    )
+    @click.option("--dry-run", is_flag=True, help="Read the store and say what would be sent; change nothing.")
+    @answers_json
+    @click.pass_context
+    def command(ctx: click.Context, slug: str, wait_s: float | None, *, dry_run: bool, as_json: bool) -> None:
+        if dry_run and wait_s is not None:
+            raise click.UsageError("--dry-run does all its work at once, so it takes no --wait.")
+        if dry_run:
+            _dry_run(slug, name, as_json=as_json)
+        else:
+            _run(ctx.obj.app, slug, name, wait_s, as_json=as_json)
+
+
+_JOB_HELP = """A request while a run of the same shop and job is under way waits as its successor.
+
+Exit codes with --wait: 0 succeeded, 1 failed (or canceled or superseded), 3 held until a person approves it,
+4 --wait ran out first; the run itself goes on. Rejected items do not fail a run: see 'issues'.
+"""
+
+_job("full", "Read the whole store and make Meta equal to it.")
+_job("delta", "Read what changed since the last delta and send it.")
+_job("volatile", "Read prices and stock and send what differs, these fields alone.")
+
+
+def _later(name: str, argument: str, what: str, summary: str) -> None:
+    """A command of the contract that a later version brings."""
+
+    @sync.command(name, help=f"{summary} (not available in this version yet)")
+    @click.argument(argument)
+    @answers_json
+    def command(**_: Any) -> None:
+        raise not_yet(what)
+
+
+_later("audit", "slug", "The audit", "Compare what Meta shows with what it confirmed")
+_later("approve", "run", "Approving a run", "Let a held run go on")
+_later("reject", "run", "Rejecting a run", "End a held run without its changes")
+
+
+def _run(app: Celery, slug: str, job: str, wait_s: float | None, *, as_json: bool) -> None:
+    from worker.broker import ensure_broker
+    from worker.cli.following import follow
+    from worker.database import reports
+    from worker.database.engine import reading
+    from worker.settings import read_settings
+    from worker.sync.requests import request_run
+    from worker.tasks.messages import enqueue
+    from worker.wiring import process_context
+
+    with database() as engine:
+        ensure_broker(read_settings())
+        ticket = request_run(process_context(), slug, job)
+        if not enqueue(ticket.wakes):
+            click.echo("The broker does not answer; the run starts when it is back.", err=True)
+        if wait_s is None:
+            if as_json:
+                with reading(engine) as connection:
+                    show_json(reports.one_run(connection, ticket.run_id))
+            else:
+                click.echo(f"Run {ticket.run_id} is {ticket.state}.")
+                click.echo(f"Follow it with: celery -A worker runs show {ticket.run_id}")
+            return
+        ended = follow(engine, app, ticket.run_id, wait_s)
+    show_run(ended.run, as_json=as_json)
+    if ended.sentence:
+        click.echo(ended.sentence, err=True)
+    raise SystemExit(_exit_code(ended))
+
+
+def _exit_code(ended: Followed) -> int:
+    if ended.why == "settled":
+        return _EXIT_OF.get(ended.run["state"], 1)
+    return EXIT_TIMEOUT if ended.why == "timeout" else 1
+
+
+def _dry_run(slug: str, job: str, *, as_json: bool) -> None:
+    from worker.sync.dry_run import dry_run
+    from worker.wiring import process_context
+
+    with database():
+        found = asdict(dry_run(process_context(), slug, job))
+    if as_json:
+        show_json(found)
+    else:
+        show_pairs([(name.replace("_", " "), value) for name, value in found.items()])
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return not math.isnan(float(text))
+    except ValueError:
+        return False
