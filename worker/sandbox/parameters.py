@@ -45,12 +45,12 @@ def parameters(request: Request) -> Parameters:
             values[name] = _json(name, values[name].encode())
     _refuse_retired(values)
     scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
-    # A JSON body is no place for token and proof: the documentation names the query, forms and the header only.
-    private = query if encoding == "json" else values
-    token = private.pop("access_token", None) or (bearer.strip() if scheme.lower() == "bearer" else None)
-    proof = private.pop("appsecret_proof", None)
     if encoding == "json":
-        values = {**query, **body}
+        for name in body.keys() & {"access_token", "appsecret_proof"}:
+            # The documentation names the query, form fields and (for the token) the header.
+            raise wrong_parameter(name, "must be sent in the query or as a form field, not in a JSON body")
+    token = values.pop("access_token", None) or (bearer.strip() if scheme.lower() == "bearer" else None)
+    proof = values.pop("appsecret_proof", None)
     return Parameters(encoding, values, values.pop("locale", None), token, proof)
 
 
