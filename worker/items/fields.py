@@ -219,9 +219,15 @@ NAMES: Mapping[str, str] = MappingProxyType(
 )
 """Every accepted name -> the canonical one."""
 
+_NAME_CHARS = 64
 
-@lru_cache(maxsize=4096)
+
 def canonical(name: str) -> str | None:
     """Meta's name for a feed column such as ``g:Image Link``; None for a column that is no catalog field."""
+    return _canonical(name) if len(name) <= _NAME_CHARS else None
+
+
+@lru_cache(maxsize=4096)
+def _canonical(name: str) -> str | None:
     plain = name.strip().lower().removeprefix("g:").replace(" ", "_").replace("-", "_")
     return NAMES.get(plain)

@@ -46,6 +46,7 @@ _SYMBOLS = MappingProxyType(
 )
 # Above this no catalog price is meant; it also bounds what a hostile exponent can make us write.
 _INT_DIGITS = 15
+_TEXT_CHARS = 64
 _PLAIN = re.compile(r"(0|[1-9][0-9]{0,14})(?:\.([0-9]+))? ([A-Z]{3})")
 _MARK = r"(US\$|R\$|zł|Kč|kr|[€₹₩₫₴₺₽₪£¥$]|[A-Za-z]{3})?"
 _SPELLED = re.compile(rf"{_MARK}\s*([+-]?)\s*([0-9](?:[0-9.,'’\s]*[0-9])?|\.[0-9]+)\s*{_MARK}")
@@ -82,7 +83,8 @@ def parse_price(value: Any, currency: str | None) -> Money | Trouble:
         in a shop of no dollar currency; a wrong price on display is worse than a refused item.
     """
     if isinstance(value, str):
-        return _parse_text(value, currency)
+        # Checked before the cache, which would keep whatever it is given.
+        return _parse_text(value, currency) if len(value) <= _TEXT_CHARS else "invalid"
     if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
         return "invalid"
     if not currency:
@@ -106,7 +108,7 @@ def _parse_text(text: str, currency: str | None) -> Money | Trouble:
         if MINOR_DIGITS.get(code) == len(part):
             minor = int(whole + part)
             return Money(code, minor, text) if minor else "not_positive"
-    spelled = _SPELLED.fullmatch(text.strip()) if len(text) <= 64 else None
+    spelled = _SPELLED.fullmatch(text.strip())
     if spelled is None:
         return "invalid"
     before, sign, number, after = spelled.groups()

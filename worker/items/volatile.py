@@ -38,7 +38,7 @@ def prices_and_stock(
     price = parse_price(raw["price"], currency) if "price" in raw else None
     if isinstance(price, Money):
         values["price"] = price.text
-        band = price.minor.bit_length() << 1
+        band = (price.minor.bit_length() - 1) << 1
     else:
         ok = False
         findings.append(_price_finding("price", raw.get("price"), price))

@@ -9,17 +9,19 @@ from typing import Any
 # A window needs both ends. These are what Meta's own WooCommerce plugin writes for an end that the store leaves open.
 OPEN_START = "1970-01-29T00:00+00:00"
 OPEN_END = "2038-01-17T23:59+00:00"
+# Checked before the cache, which would keep whatever it is given.
+_TEXT_CHARS = 100
 
 
 def window(value: Any) -> str | None:
     """Meta's form of ``start/end``; None if it is no window or its start is not before its end."""
-    return _window(value) if isinstance(value, str) else None
+    return _window(value) if isinstance(value, str) and len(value) <= _TEXT_CHARS else None
 
 
 def window_of(start: Any, end: Any) -> str | None:
     """The same from two instants, either of which may be missing: that end is open."""
     starts, ends = _instant_text(start), _instant_text(end)
-    return None if starts is None or ends is None else _window(f"{starts}/{ends}")
+    return None if starts is None or ends is None else window(f"{starts}/{ends}")
 
 
 def _instant_text(value: Any) -> str | None:

@@ -86,6 +86,19 @@ def test_plain_text_stays_plain(text: str) -> None:
         assert lowered(lowered(once)) == lowered(once)
 
 
+@given(
+    st.lists(
+        st.sampled_from(["RED ", "SHIRT. ", "usb-c ", "4K ", "x" * 30, "İ" * 9, "\n", "&amp;", "<p>"]), max_size=40
+    )
+)
+def test_long_and_loud_titles_settle_at_once(words: list[str]) -> None:
+    text = "".join(words)
+    once = decode(shirt(title=text, description=text * 20).content)
+    assert decode(shirt(title=once.get("title"), description=once.get("description")).content) == once
+    assert len(once.get("title", "")) <= 100
+    assert len(once.get("description", "")) <= 5000
+
+
 @given(st.text(), st.integers(1, 50))
 def test_a_cut_text_is_its_own_beginning(text: str, limit: int) -> None:
     assert len(cut(text, limit)) <= limit
