@@ -1,0 +1,296 @@
+"""A real Vendure store for tests: installed, seeded, started, changed through its own API, and thrown away.
+
+Needs Node 20 or newer with npm, and a PostgreSQL that lets ``postgres`` in without a password (``PGHOST``, ``PGPORT``,
+``PGUSER``; 127.0.0.1:5432 by default). The packages and one seeded template database are kept between runs; each store
+works on its own copy of the template.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from psycopg import sql
+
+HERE = Path(__file__).parent
+SOURCES = ("package.json", "package-lock.json", "config.js", "seed.js", "server.js")
+START_S = 90
+SEED_S = 240
+INSTALL_S = 600
+
+
+def why_not() -> str | None:
+    """One sentence that says what is missing on this machine; None if the store can run."""
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node is None or npm is None:
+        return "The real Vendure store needs Node 20 with npm, and there is none on this machine."
+    version = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout.strip()
+    if not version.startswith("v") or int(version[1:].split(".")[0]) < 20:
+        return f"The real Vendure store needs Node 20, and this machine has {version or 'an unknown version'}."
+    try:
+        _postgres("postgres").close()
+    except psycopg.Error:
+        where = f"{_server()['host']}:{_server()['port']}"
+        return f"The real Vendure store needs a PostgreSQL that lets user {_server()['user']} in, and {where} does not."
+    return None
+
+
+@dataclass
+class VendureStore:
+    """A running store and the edits that tests make in it. Prices are cents without tax, ids Vendure's."""
+
+    url: str
+    api_key: str
+    _token: str
+
+    def admin(self, query: str, **variables: Any) -> dict[str, Any]:
+        """The ``data`` of an Admin API call as superadmin; an error in it fails the test."""
+        return _ask(f"{self.url}/admin-api", query, variables, self._token)[0]
+
+    def variants(self) -> list[dict[str, Any]]:
+        """Every variant: id, productId, price, priceWithTax, enabled."""
+        found = self.admin(
+            "{ productVariants(options: {take: 1000}) { items { id productId price priceWithTax enabled } } }"
+        )
+        return list(found["productVariants"]["items"])
+
+    def set_price(self, variant_id: str, price: int) -> None:
+        self._update_variant(variant_id, price=price)
+
+    def set_stock(self, variant_id: str, on_hand: int) -> None:
+        self._update_variant(variant_id, stockOnHand=on_hand)
+
+    def set_variant_enabled(self, variant_id: str, *, enabled: bool) -> None:
+        self._update_variant(variant_id, enabled=enabled)
+
+    def set_variant_name(self, variant_id: str, name: str) -> None:
+        """What becomes the item's title."""
+        self._update_variant(variant_id, translations=[{"languageCode": "en", "name": name}])
+
+    def set_product_description(self, product_id: str, text: str) -> None:
+        self._update_product(product_id, translations=[{"languageCode": "en", "description": text}])
+
+    def set_product_enabled(self, product_id: str, *, enabled: bool) -> None:
+        self._update_product(product_id, enabled=enabled)
+
+    def delete_product(self, product_id: str) -> None:
+        answer = self.admin("mutation($id: ID!) { deleteProduct(id: $id) { result } }", id=product_id)
+        assert answer["deleteProduct"]["result"] == "DELETED"
+
+    def order(self, variant_id: str, quantity: int) -> None:
+        """A customer buys and pays: the stock is allocated, and no timestamp of product or variant moves."""
+        shop = f"{self.url}/shop-api"
+        data, token = _ask(
+            shop,
+            "mutation($v: ID!, $q: Int!) { addItemToOrder(productVariantId: $v, quantity: $q) { __typename } }",
+            {"v": variant_id, "q": quantity},
+        )
+        assert data["addItemToOrder"]["__typename"] == "Order", data
+
+        def step(mutation: str, field: str) -> None:
+            answer, _ = _ask(shop, f"mutation {{ {mutation} }}", {}, token)
+            assert answer[field]["__typename"] == "Order", answer
+
+        step(
+            'setCustomerForOrder(input: {firstName: "Test", lastName: "Buyer", emailAddress: "buyer@shop.example"}) '
+            "{ __typename }",
+            "setCustomerForOrder",
+        )
+        step(
+            'setOrderShippingAddress(input: {streetLine1: "1 Test Street", countryCode: "US"}) { __typename }',
+            "setOrderShippingAddress",
+        )
+        methods, _ = _ask(shop, "{ eligibleShippingMethods { id } }", {}, token)
+        method = methods["eligibleShippingMethods"][0]["id"]
+        step(f'setOrderShippingMethod(shippingMethodId: ["{method}"]) {{ __typename }}', "setOrderShippingMethod")
+        step('transitionOrderToState(state: "ArrangingPayment") { __typename }', "transitionOrderToState")
+        step('addPaymentToOrder(input: {method: "standard-payment", metadata: {}}) { __typename }', "addPaymentToOrder")
+
+    def _update_variant(self, variant_id: str, **changes: Any) -> None:
+        self.admin(
+            "mutation($input: [UpdateProductVariantInput!]!) { updateProductVariants(input: $input) { id } }",
+            input=[{"id": variant_id, **changes}],
+        )
+
+    def _update_product(self, product_id: str, **changes: Any) -> None:
+        self.admin(
+            "mutation($input: UpdateProductInput!) { updateProduct(input: $input) { id } }",
+            input={"id": product_id, **changes},
+        )
+
+
+@pytest.fixture(scope="session")
+def vendure_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VendureStore]:
+    """A running store with Vendure's 54 sample products and 88 variants; skips with a sentence where none can run."""
+    reason = why_not()
+    if reason is not None:
+        pytest.skip(reason)
+    with running(tmp_path_factory.mktemp("vendure")) as store:
+        yield store
+
+
+@contextmanager
+def running(log_dir: Path) -> Iterator[VendureStore]:
+    """Start a store on a fresh copy of the seeded database; stops it and drops the copy at the end."""
+    home = _installed()
+    template = _seeded(home)
+    database = f"{template}_{os.getpid()}"
+    _sql("CREATE DATABASE {} TEMPLATE {}", database, template)
+    port = _free_port()
+    url = f"http://127.0.0.1:{port}"
+    log = log_dir / "vendure.log"
+    try:
+        with log.open("wb") as output:
+            server = subprocess.Popen(
+                ["node", "server.js"], cwd=home, env=_environment(home, database, port), stdout=output, stderr=output
+            )
+        try:
+            _wait(server, url, log)
+            yield _with_key(url)
+        finally:
+            server.terminate()
+            try:
+                server.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()
+    finally:
+        _sql("DROP DATABASE IF EXISTS {} WITH (FORCE)", database)
+
+
+def _installed() -> Path:
+    """The directory with the store's packages, installed at its first use."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "shelfbeat-tests"
+    digest = hashlib.sha256(b"".join((HERE / name).read_bytes() for name in SOURCES)).hexdigest()[:12]
+    home = cache / f"vendure-{digest}"
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / "vendure.lock").open("w") as lock:
+        # Test processes that start at once install once.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if (home / "installed").exists():
+            return home
+        home.mkdir(exist_ok=True)
+        for name in SOURCES:
+            shutil.copyfile(HERE / name, home / name)
+        # No package here needs its install script, and without them nothing is compiled.
+        command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]
+        _run(command, home, dict(os.environ), INSTALL_S)
+        (home / "installed").touch()
+    return home
+
+
+def _seeded(home: Path) -> str:
+    """The name of the database that holds the sample products, filled at its first use."""
+    name = "shelfbeat_" + home.name.replace("-", "_")
+    with (home / "seed.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with closing(_postgres("postgres")) as connection:
+            known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone()
+        if known and (home / "data" / "assets").exists():
+            return name
+        filling = f"{name}_new"
+        for old in (filling, name):
+            _sql("DROP DATABASE IF EXISTS {} WITH (FORCE)", old)
+        _sql("CREATE DATABASE {}", filling)
+        _run(["node", "seed.js"], home, _environment(home, filling, _free_port()), SEED_S)
+        # Only a whole database gets the name that later runs look for.
+        _sql("ALTER DATABASE {} RENAME TO {}", filling, name)
+    return name
+
+
+def _environment(home: Path, database: str, port: int) -> dict[str, str]:
+    server = _server()
+    return {
+        **os.environ,
+        "PORT": str(port),
+        "PGHOST": str(server["host"]),
+        "PGPORT": str(server["port"]),
+        "PGUSER": str(server["user"]),
+        "PGDATABASE": database,
+        "STORE_DATA": str(home / "data"),
+    }
+
+
+def _run(command: list[str], directory: Path, environment: dict[str, str], timeout_s: int) -> None:
+    done = subprocess.run(
+        command, cwd=directory, env=environment, capture_output=True, text=True, timeout=timeout_s, check=False
+    )
+    if done.returncode != 0:
+        raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
+
+
+def _wait(server: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    ends = time.monotonic() + START_S
+    while time.monotonic() < ends:
+        if server.poll() is not None:
+            break
+        try:
+            if httpx.get(f"{url}/health", trust_env=False).is_success:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.2)
+    raise RuntimeError(f"The Vendure store did not start:\n{log.read_text(errors='replace')[-4000:]}")
+
+
+def _with_key(url: str) -> VendureStore:
+    """Log in, and make the key that a merchant would give us: it can read the catalog and nothing else."""
+    _, token = _ask(
+        f"{url}/admin-api", 'mutation { login(username: "superadmin", password: "superadmin") { __typename } }', {}
+    )
+    store = VendureStore(url, "", token)
+    role = store.admin(
+        "mutation($input: CreateRoleInput!) { createRole(input: $input) { id } }",
+        input={"code": "catalog-reader", "description": "test", "permissions": ["ReadCatalog", "ReadProduct"]},
+    )["createRole"]["id"]
+    store.api_key = store.admin(
+        "mutation($input: CreateApiKeyInput!) { createApiKey(input: $input) { apiKey } }",
+        input={"roleIds": [role], "translations": [{"languageCode": "en", "name": "catalog"}]},
+    )["createApiKey"]["apiKey"]
+    return store
+
+
+def _ask(url: str, query: str, variables: dict[str, Any], token: str = "") -> tuple[dict[str, Any], str]:
+    headers = {"authorization": f"Bearer {token}"} if token else {}
+    answer = httpx.post(
+        url, json={"query": query, "variables": variables}, headers=headers, timeout=30, trust_env=False
+    )
+    body = answer.json()
+    assert "errors" not in body, body["errors"]
+    return body["data"], answer.headers.get("vendure-auth-token", token)
+
+
+def _server() -> dict[str, str | int]:
+    return {
+        "host": os.environ.get("PGHOST", "127.0.0.1"),
+        "port": int(os.environ.get("PGPORT", "5432")),
+        "user": os.environ.get("PGUSER", "postgres"),
+    }
+
+
+def _postgres(database: str) -> psycopg.Connection[Any]:
+    return psycopg.connect(dbname=database, autocommit=True, connect_timeout=3, **_server())
+
+
+def _sql(statement: str, *names: str) -> None:
+    with closing(_postgres("postgres")) as connection:
+        connection.execute(sql.SQL(statement).format(*(sql.Identifier(name) for name in names)))
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

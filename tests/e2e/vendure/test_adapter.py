@@ -1,0 +1,114 @@
+"""The vendure adapter against a real Vendure: each kind of change is found by the pull that owes it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.e2e.vendure.store import VendureStore, vendure_store
+from worker.stores import Store, StoreConfig, kinds
+
+__all__ = ["vendure_store"]
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+
+
+@pytest.fixture
+def store(vendure_store: VendureStore, tmp_path):
+    kind = kinds()["vendure"]
+    config = StoreConfig(
+        url=kind.canonical_url(vendure_store.url),
+        options={"storefront_url": "https://shop.example/products/{slug}"},
+        currency=None,
+        secret=vendure_store.api_key,
+        spool_dir=str(tmp_path),
+        allowed_networks=("127.0.0.0/8",),
+    )
+    kind.check(config)
+    opened = kind.open(config)
+    yield opened
+    opened.close()
+
+
+def full(store: Store):
+    records, cursor, watermark = {}, None, None
+    while True:
+        page = store.full(cursor)
+        watermark = watermark or page.watermark
+        records.update({record.retailer_id: store.fields(record) for record in page.records})
+        if page.last:
+            return records, watermark
+        cursor = page.cursor
+
+
+def volatile(store: Store):
+    found, cursor = {}, None
+    while True:
+        page = store.volatile(None, cursor)
+        found.update({record.retailer_id: record.fields for record in page.records})
+        if page.last:
+            return found
+        cursor = page.cursor
+
+
+def changed(store: Store, watermark: str):
+    found, cursor = {}, None
+    while True:
+        page = store.changed(watermark, cursor)
+        found.update({record.retailer_id: store.fields(record) for record in page.records})
+        if page.last:
+            return found
+        cursor = page.cursor
+
+
+def test_the_whole_catalog_arrives_and_agrees_with_the_volatile_listing(store, vendure_store):
+    items, _ = full(store)
+    assert set(items) == {variant["id"] for variant in vendure_store.variants()}
+    assert {name: {key: items[name][key] for key in fields} for name, fields in volatile(store).items()} == {
+        name: {
+            "price": item["price"],
+            "availability": item["availability"],
+            "quantity_to_sell_on_facebook": item["quantity_to_sell_on_facebook"],
+        }
+        for name, item in items.items()
+    }
+
+
+def test_a_price_arrives_by_the_volatile_pull_with_tax(store, vendure_store):
+    variant = vendure_store.variants()[0]["id"]
+    vendure_store.set_price(variant, 100_00)
+    assert volatile(store)[variant]["price"] == "120.00 USD"
+
+
+def test_an_order_that_takes_the_last_piece_arrives_by_the_volatile_pull(store, vendure_store):
+    variant = vendure_store.variants()[1]["id"]
+    vendure_store.set_stock(variant, 2)
+    assert volatile(store)[variant]["quantity_to_sell_on_facebook"] == 2
+    vendure_store.order(variant, 2)
+    sold_out = volatile(store)[variant]
+    assert (sold_out["availability"], sold_out["quantity_to_sell_on_facebook"]) == ("out of stock", 0)
+
+
+def test_a_renamed_variant_arrives_by_the_delta_pull_although_its_product_has_not_changed(store, vendure_store):
+    variant = vendure_store.variants()[2]["id"]
+    _, watermark = full(store)
+    vendure_store.set_variant_name(variant, "A name of its own")
+    assert changed(store, watermark)[variant]["title"] == "A name of its own"
+
+
+def test_a_disabled_product_is_archived_by_the_delta_pull(store, vendure_store):
+    product = vendure_store.variants()[10]["productId"]
+    _, watermark = full(store)
+    vendure_store.set_product_enabled(product, enabled=False)
+    found = changed(store, watermark)
+    own = [variant["id"] for variant in vendure_store.variants() if variant["productId"] == product]
+    assert [found[name]["status"] for name in own] == ["archived"] * len(own)
+
+
+def test_a_deleted_product_is_missed_by_the_full_pull_and_by_a_look_up(store, vendure_store):
+    variants = vendure_store.variants()
+    product = variants[-1]["productId"]
+    gone = {variant["id"] for variant in variants if variant["productId"] == product}
+    vendure_store.delete_product(product)
+    items, _ = full(store)
+    assert set(items) == {variant["id"] for variant in variants} - gone
+    assert store.fetch(sorted(gone)) == []
