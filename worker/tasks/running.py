@@ -28,7 +28,7 @@ class SyncTask(Task):  # type: ignore[type-arg]  # celery.Task takes no paramete
     abstract = True
 
     def carry_out(self, use_case: Callable[[Context], Iterable[Wake]]) -> str:
-        """Call ``use_case`` and enqueue each wake-up as it comes. What is unexpected propagates; Celery logs it once."""
+        """Call ``use_case``, enqueue each wake-up as it comes. What is unexpected propagates; Celery logs it once."""
         progress = Progress(self)
         request = self.request
         with structlog.contextvars.bound_contextvars(
