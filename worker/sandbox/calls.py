@@ -23,7 +23,7 @@ class CallLog:
         """A new entry, which the caller completes."""
         self._seq += 1
         entry: dict[str, Any] = {"seq": self._seq, "time": time.time(), "route": route, "method": method}
-        entry.update({"catalog": catalog_id, "status": None, "faults": []})
+        entry.update({"catalog": catalog_id, "status": None, "faults": [], "handle": None})
         self._entries.append(entry)
         return entry
 

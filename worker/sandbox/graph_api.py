@@ -101,6 +101,7 @@ def _answer(
             raise given
         else:
             entry.update({"encoding": given.encoding, "token": world.tokens.shown(given.token)})
+            _note_items(world, target, given, entry)
             world.tokens.admit(given.token, target.catalog_id)
             check_proof(world.settings.app_secret, given.token or "", given.proof)
         locale = given.locale or locale
@@ -138,11 +139,15 @@ def _carry_out(world: World, call: _Call, entry: dict[str, Any]) -> Answer:
     return 200, _about_token(world, target.route, values)
 
 
-def _items_batch(world: World, call: _Call, entry: dict[str, Any]) -> Answer:
-    requests = call.values.get("requests")
-    if isinstance(requests, list):
+def _note_items(world: World, target: Target, given: Parameters, entry: dict[str, Any]) -> None:
+    """What a call carried is of interest also where it is refused."""
+    requests = given.values.get("requests")
+    if target.route == "items_batch" and isinstance(requests, list):
+        entry["allow_upsert"] = given.values.get("allow_upsert", True)
         world.calls.keep_records(entry, requests)
-    entry["allow_upsert"] = call.values.get("allow_upsert", True)
+
+
+def _items_batch(world: World, call: _Call, entry: dict[str, Any]) -> Answer:
     status, body = world.model.items_batch(
         call.target.node,
         call.values,

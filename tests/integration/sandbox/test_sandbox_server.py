@@ -239,6 +239,13 @@ def test_the_call_log_tells_what_was_sent_and_no_secret(sandbox: Sandbox, client
     assert sandbox.control("calls?after=1") == []
 
 
+def test_the_call_log_tells_what_a_refused_call_carried(sandbox: Sandbox, client: httpx.Client) -> None:
+    sandbox.fault("items_batch", "error", code=80014)
+    client.post(BATCH, json=PAYLOAD)
+    [call] = sandbox.calls("items_batch")
+    assert (call["status"], call["ids"], call["handle"], call["faults"]) == (400, ["a"], None, ["error"])
+
+
 def test_the_call_log_drops_the_oldest_records_beyond_its_cap(sandbox: Sandbox, client: httpx.Client) -> None:
     sandbox.control("settings", {"record_cap": 2})
     for retailer_id in ("a", "b", "c"):
