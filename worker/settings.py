@@ -91,7 +91,7 @@ class Settings(BaseSettings):
             raise ValueError(f"{backend} is no supported database, only sqlite and postgresql are")
         if backend == "sqlite":
             if not url.database or url.database == ":memory:" or url.database.startswith("file:"):
-                raise ValueError("SQLite needs the path of a file, which several processes can share")
+                raise ValueError("an SQLite URL needs the path of a file, which several processes can share")
             url = url.set(database=str(Path.cwd() / url.database))
         return url.render_as_string(hide_password=False)
 
