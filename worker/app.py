@@ -12,8 +12,8 @@ from typing import Any
 import structlog
 from celery import Celery, signals
 from celery.beat import Scheduler
-from celery.exceptions import SecurityWarning
-from kombu import Connection, Queue
+from celery.exceptions import CPendingDeprecationWarning, SecurityWarning
+from kombu import Connection, Exchange, Queue
 
 from schedules.entries import entries
 from worker import logs
@@ -61,7 +61,7 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "accept_content": ["json"],
         "result_accept_content": ["json"],
         "include": ["worker.tasks"],
-        "task_queues": [Queue(name) for name in QUEUES],
+        "task_queues": [Queue(name, Exchange(name), routing_key=name) for name in QUEUES],
         "task_default_queue": "control",
         "task_routes": {
             "worker.sync.pull": {"queue": "full"},
@@ -149,6 +149,8 @@ def _set_up_logging(loglevel: int, **_: Any) -> None:
 def _prepare_worker(**_: Any) -> None:
     # What makes root dangerous to Celery are pickled messages, and we accept JSON only.
     warnings.filterwarnings("ignore", category=SecurityWarning)
+    # Announces another default for a setting that we set.
+    warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
     _prepare("worker", schema=True)
 
 

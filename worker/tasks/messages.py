@@ -29,7 +29,7 @@ def enqueue(wakes: Sequence[Wake]) -> bool:
             for wake in wakes:
                 current_app.send_task(
                     f"worker.sync.{wake.task}",
-                    args=[wake.key],
+                    args=[wake.key if wake.task == "pull" else int(wake.key)],
                     argsrepr=wake.label or wake.key,
                     kwargsrepr="",
                     countdown=wake.delay_s or None,

@@ -16,10 +16,10 @@ def pull(self: SliceTask, run_id: str) -> str:
 
 
 @shared_task(base=SliceTask, bind=True, name="worker.sync.push")
-def push(self: SliceTask, shop_id: str) -> str:
-    return self.carry_out(lambda context: lane.push(context, int(shop_id)))
+def push(self: SliceTask, shop_id: int) -> str:
+    return self.carry_out(lambda context: lane.push(context, shop_id))
 
 
 @shared_task(base=SliceTask, bind=True, name="worker.sync.settle")
-def settle(self: SliceTask, shop_id: str) -> str:
-    return self.carry_out(lambda context: settling.settle(context, int(shop_id)))
+def settle(self: SliceTask, shop_id: int) -> str:
+    return self.carry_out(lambda context: settling.settle(context, shop_id))

@@ -63,8 +63,8 @@ def test_a_wake_up_becomes_a_message_with_ids_only_and_a_readable_label(sent):
     assert messages.enqueue(wakes) is True
     assert sent.messages == [
         ("worker.sync.pull", ["01JRUN"], "volatile", None, "shop=acme volatile"),
-        ("worker.sync.push", ["7"], "push", None, "shop=acme push"),
-        ("worker.sync.settle", ["7"], "settle", 2.5, "7"),
+        ("worker.sync.push", [7], "push", None, "shop=acme push"),
+        ("worker.sync.settle", [7], "settle", 2.5, "7"),
     ]
 
 
@@ -84,7 +84,7 @@ def test_a_task_calls_its_use_case_and_sends_what_follows(sent, context, events,
 
     monkeypatch.setattr(slices.lane, "push", push)
 
-    assert slices.push("7") == "3000 items sent; next: push settle"
+    assert slices.push(7) == "3000 items sent; next: push settle"
     assert asked == [(None, 7)]
     assert events == [("task-progress", "3000 items sent")]
     assert [name for name, *_ in sent.messages] == ["worker.sync.settle", "worker.sync.push"]
@@ -94,7 +94,7 @@ def test_a_task_says_when_what_follows_could_not_be_sent(context, events, monkey
     monkeypatch.setattr(app, "send_task", Sent(away=True))
     monkeypatch.setattr(slices.settling, "settle", lambda *_: [Wake("push", "7")])
 
-    assert slices.settle("7") == "done; the broker is away, push will follow"
+    assert slices.settle(7) == "done; the broker is away, push will follow"
 
 
 def test_progress_is_shown_at_most_once_a_second_and_the_last_word_is_kept(events, monkeypatch):
@@ -126,7 +126,7 @@ def test_a_task_that_lost_its_lease_ends_silently(sent, context, monkeypatch):
 
     monkeypatch.setattr(slices.lane, "push", fenced)
 
-    assert slices.push("7") == "somebody else has taken over"
+    assert slices.push(7) == "somebody else has taken over"
     assert sent.messages == []
 
 
