@@ -84,7 +84,7 @@ def show_pairs(pairs: Sequence[tuple[str, Any]]) -> None:
     """One name and its value per line."""
     width = max(len(name) for name, _ in pairs)
     for name, value in pairs:
-        click.echo(f"{name.ljust(width)}  {'-' if value is None else value}")
+        click.echo(f"{name.ljust(width)}  {'-' if value in (None, '') else value}")
 
 
 def moment(iso: str | None) -> str | None:
@@ -92,9 +92,8 @@ def moment(iso: str | None) -> str | None:
     return None if iso is None else iso[:19].replace("T", " ")
 
 
-def age(seconds: int | None) -> str:
-    if seconds is None:
-        return "never"
+def age(seconds: int) -> str:
+    """In the largest unit of which there are two."""
     for size, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
         if seconds >= 2 * size:
             return f"{seconds // size} {unit}"

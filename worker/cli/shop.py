@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -248,7 +248,7 @@ def status(slug: str | None, *, as_json: bool) -> None:
     rows = []
     for row in found:
         jobs = row["freshness"].items()
-        ages = [f"{age(fresh['age_s'])}{'' if fresh['met'] else ' (late)'}" for _, fresh in jobs]
+        ages = [_age(fresh) for _, fresh in jobs]
         due = min((fresh["next_due"] for _, fresh in jobs if fresh["next_due"]), default=None)
         rows.append([row["shop"], row["state"], *ages, moment(due), row["pending_items"], row["open_issues"]])
     headers = ["shop", "state", *found[0]["freshness"], "next due (UTC)", "pending", "issues"]
@@ -271,6 +271,12 @@ def kinds() -> None:
         for option in kind.options:
             notes = "required" if option.required else f"default {option.default}" if option.default else "optional"
             click.echo(f"    --store-option {option.name}=…  {option.help} ({notes})")
+
+
+def _age(fresh: dict[str, Any]) -> str:
+    if fresh["age_s"] is None:
+        return "never"
+    return age(fresh["age_s"]) + ("" if fresh["met"] else " (late)")
 
 
 def actor() -> str:

@@ -114,6 +114,7 @@ def _desired(connection: Connection, row: Any) -> Report | None:
         "content_fp": _hex(row.content_fp),
         "volatile_fp": _hex(row.volatile_fp),
         "due_at": None if row.due_at >= _FAR_MS else iso(from_ms(row.due_at)),
+        "retry_at": None if row.retry_at is None else iso(from_ms(row.retry_at)),
         "batch": row.batch_id,
         "attempts": row.attempts,
         "content_quarantine": _QUARANTINE[row.content_quarantine],

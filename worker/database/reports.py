@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, or_, select
+from sqlalchemy import Column, Connection, Row, func, or_, select
 
 from schedules import PROMISE, met
 from worker.database import budgets
@@ -123,20 +123,8 @@ def shop_settings(connection: Connection, shop: Shop) -> Report:
 def status(connection: Connection, chosen: Sequence[Shop]) -> list[Report]:
     """How fresh these shops are against the promise, per job."""
     now = database_now(connection)
-    open_issues: dict[int, int] = dict(
-        connection.execute(
-            select(issue.c.shop_id, func.count()).where(issue.c.resolved_at.is_(None)).group_by(issue.c.shop_id)
-        )
-        .tuples()
-        .all()
-    )
-    pending_items: dict[int, int] = dict(
-        connection.execute(
-            select(pending.c.shop_id, func.count()).where(waiting(connection)).group_by(pending.c.shop_id)
-        )
-        .tuples()
-        .all()
-    )
+    open_issues = _per_shop(connection, issue.c.shop_id, issue.c.resolved_at.is_(None))
+    pending_items = _per_shop(connection, pending.c.shop_id, waiting(connection))
     rows: defaultdict[int, dict[str, Row[*tuple[Any, ...]]]] = defaultdict(dict)
     for row in connection.execute(select(schedule)):
         rows[row.shop_id][row.job] = row
@@ -154,6 +142,11 @@ def status(connection: Connection, chosen: Sequence[Shop]) -> list[Report]:
             }
         )
     return reports
+
+
+def _per_shop(connection: Connection, shop_id: Column[int], where: Any) -> dict[int, int]:
+    rows = connection.execute(select(shop_id, func.count()).where(where).group_by(shop_id))
+    return {row[0]: row[1] for row in rows}
 
 
 def _state(connection: Connection, shop: Shop, now: datetime) -> tuple[str, str | None]:

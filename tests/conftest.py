@@ -1,4 +1,4 @@
-"""Real databases for the integration tests: SQLite always, PostgreSQL when a server answers."""
+"""Real databases for tests that need one: SQLite always, PostgreSQL when a server answers. Unit tests need none."""
 
 from __future__ import annotations
 
