@@ -29,6 +29,8 @@ from worker.stores.inflate import Bomb, BrokenGzip, Inflater
 
 CONNECT_S = 5.0
 READ_S = 20.0
+ANSWER_S = 45.0
+"""Longest silence of an API: it computes a whole page before the first byte (Vendure: 2.5 ms a variant)."""
 CALL_S = 60.0
 _MAX_REDIRECTS = 3
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -148,7 +150,14 @@ class StoreHttp:
             url,
             headers={"user-agent": "shelfbeat", "accept-encoding": "gzip", **headers},
             content=body if method == "POST" else None,
-            extensions={"timeout": {"connect": CONNECT_S, "read": READ_S, "write": READ_S, "pool": CONNECT_S}},
+            extensions={
+                "timeout": {
+                    "connect": CONNECT_S,
+                    "read": READ_S if method == "GET" else ANSWER_S,
+                    "write": READ_S,
+                    "pool": CONNECT_S,
+                }
+            },
         )
         response: httpx.Response | None = None
         try:

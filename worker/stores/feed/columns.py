@@ -55,7 +55,7 @@ def column_paths(names: tuple[str, ...]) -> list[Path | None]:
     id_name = next((name for name in ID_NAMES if name in plain), None)
     for name in plain:
         path: Path | None = ("id",) if name == id_name else _path(name)
-        if path is None or path in taken or (path == ("id",) and name != id_name):
+        if path is None or path in taken or (name in ID_NAMES and name != id_name):
             paths.append(None)
             continue
         whole = path[:1]

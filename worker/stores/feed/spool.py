@@ -149,17 +149,16 @@ class Spool:
                 action="Correct the shop's store address or the file's permissions.",
                 owner="operator",
             ) from error
+        before = os.fstat(descriptor)
+        if not stat.S_ISREG(before.st_mode):
+            os.close(descriptor)
+            raise StoreRefused(f"The feed {path} is not a file.", action="Give the path of a file.", owner="operator")
         with os.fdopen(descriptor, "rb", buffering=0) as source:
-            before = os.fstat(source.fileno())
-            if not stat.S_ISREG(before.st_mode):
-                raise StoreRefused(
-                    f"The feed {path} is not a file.", action="Give the path of a file.", owner="operator"
-                )
             if _decode(watermark) == _identity(before):
                 return None
             while block := source.read(_BLOCK):
                 sink.write(block)
-            if _identity(os.fstat(source.fileno())) != _identity(before):
+            if _identity(os.fstat(descriptor)) != _identity(before):
                 raise Transient(f"The feed {path} was changed while it was read.")
             return json.dumps(_identity(before))
 

@@ -20,14 +20,22 @@ _ANCHORS = 3
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where a page starts: offset, the last ids before it, and which list it is when a pull reads several."""
+    """Where a page starts.
+
+    Attributes:
+        skip: Offset of its first row.
+        anchors: The last ids before it.
+        seen: How many rows the pull has had from this list.
+        phase: Which list it is, when a pull reads several.
+    """
 
     skip: int = 0
     anchors: tuple[str, ...] = ()
+    seen: int = 0
     phase: str = ""
 
     def text(self) -> str:
-        return json.dumps([self.skip, self.anchors, self.phase])
+        return json.dumps([self.skip, self.anchors, self.seen, self.phase])
 
     @classmethod
     def read(cls, cursor: str | None, phase: str = "") -> Position:
@@ -35,8 +43,8 @@ class Position:
         if cursor is None:
             return cls(phase=phase)
         try:
-            skip, anchors, phase = json.loads(cursor)
-            return cls(int(skip), tuple(str(anchor) for anchor in anchors), str(phase))
+            skip, anchors, seen, phase = json.loads(cursor)
+            return cls(int(skip), tuple(str(anchor) for anchor in anchors), int(seen), str(phase))
         except (ValueError, TypeError) as error:
             raise CursorExpired from error
 
@@ -49,7 +57,7 @@ class Rows:
     following: Position | None
 
 
-def next_rows(  # noqa: PLR0917 - the list, its query and where we are in it
+def next_rows(
     api: Api, query: str, name: str, position: Position, take: int, filters: Mapping[str, Any] | None = None
 ) -> Rows:
     """One page of about ``take`` rows.
@@ -75,13 +83,14 @@ def next_rows(  # noqa: PLR0917 - the list, its query and where we are in it
         if found is None:
             raise CursorExpired
         start, rows = start + found, rows[found:]
-    end = start + len(rows)
+    end, seen = start + len(rows), position.seen + len(rows)
+    # A filtered list may grow in front of us while we read, so only a whole one has to come out even.
+    if (not rows and end != total) or (end >= total > seen and not filters):
+        raise StoreIncomplete(f"The store counts {total} {name} and gives {seen} of them.")
     if end >= total:
         return Rows(rows, None)
-    if not rows:
-        raise StoreIncomplete(f"The store counts {total} {name} and gives {end} of them.")
     anchors = (*position.anchors, *(str(row["id"]) for row in rows))[-_ANCHORS:]
-    return Rows(rows, Position(end, anchors, position.phase))
+    return Rows(rows, Position(end, anchors, seen, position.phase))
 
 
 def _behind(rows: Sequence[Mapping[str, Any]], anchors: Sequence[str]) -> int | None:

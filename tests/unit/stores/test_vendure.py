@@ -1,0 +1,273 @@
+"""How Vendure's lists are paged, its variants read and its errors understood."""
+
+from __future__ import annotations
+
+import json
+
+import httpx
+import pytest
+
+from tests.fakes.vendure import FakeVendure, product, variant
+from worker.errors import BadInput, Permanent, StoreIncomplete, StoreRefused, Transient
+from worker.stores import CursorExpired, StoreConfig, UnreadableRecord, kinds
+from worker.stores.vendure import KIND, Vendure
+
+DEFAULTS = {option.name: option.default for option in KIND.options if option.default is not None}
+
+
+def opened(fake: FakeVendure, **options: str) -> Vendure:
+    values = {"storefront_url": "https://shop.example/p/{slug}?v={variant_id}", **options}
+    return Vendure(StoreConfig("https://api.example/admin-api", values, None, "test-key", "/nowhere"), DEFAULTS, fake)
+
+
+def item(one: dict, owner: dict | None = None, fake: FakeVendure | None = None, **options: str) -> dict:
+    fake = fake or FakeVendure()
+    fake.products = [{**(owner or product(1)), "variants": [one]}]
+    store = opened(fake, **options)
+    return dict(store.fields(store.full(None).records[0]))
+
+
+def ids(store: Vendure, read=None) -> list[str]:
+    found, cursor = [], None
+    while True:
+        page = (read or store.full)(cursor)
+        found += [record.retailer_id for record in page.records]
+        if page.last:
+            return found
+        cursor = page.cursor
+
+
+def test_a_variant_becomes_an_item():
+    options = [
+        {"name": "Red", "code": "red", "group": {"code": "shirt-color", "name": "Color"}},
+        {"name": "M", "code": "m", "group": {"code": "size", "name": "Größe"}},
+        {"name": "8GB, fast", "code": "8gb", "group": {"code": "laptop-ram", "name": "RAM"}},
+    ]
+    one = variant(5, options=options, featuredAsset={"preview": "/assets/5.jpg"})
+    assert item(one, product(1, slug="röd tröja")) == {
+        "title": "Variant 5",
+        "description": "<p>About product 1</p>",
+        "link": "https://shop.example/p/r%C3%B6d%20tr%C3%B6ja?v=5",
+        "image_link": "https://api.example/assets/5.jpg",
+        "additional_image_link": ["https://img.example/1.jpg"],
+        "brand": "Acme",
+        "item_group_id": "product-1",
+        "condition": "new",
+        "color": "Red",
+        "size": "M",
+        "additional_variant_attribute": "RAM:8GB  fast",
+        "price": "12.00 USD",
+        "availability": "in stock",
+        "quantity_to_sell_on_facebook": 5,
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "settings", "sold"),
+    [
+        ({"stockLevels": [{"stockOnHand": 2, "stockAllocated": 2}]}, {}, ("out of stock", 0)),
+        ({"stockLevels": [{"stockOnHand": 2, "stockAllocated": 5}]}, {}, ("out of stock", 0)),
+        ({"stockLevels": []}, {}, ("out of stock", 0)),
+        ({"stockLevels": [{"stockOnHand": 1, "stockAllocated": 0}] * 2}, {}, ("in stock", 2)),
+        ({}, {"outOfStockThreshold": 5}, ("out of stock", 0)),
+        (
+            {"useGlobalOutOfStockThreshold": False, "outOfStockThreshold": -3},
+            {"outOfStockThreshold": 5},
+            ("in stock", 8),
+        ),
+        ({"trackInventory": "FALSE"}, {}, ("in stock", None)),
+        ({"trackInventory": "INHERIT"}, {"trackInventory": False}, ("in stock", None)),
+        ({"trackInventory": "TRUE"}, {"trackInventory": False}, ("in stock", 5)),
+    ],
+)
+def test_stock_is_what_vendure_itself_would_sell(changes, settings, sold):
+    fake = FakeVendure()
+    fake.settings.update(settings)
+    found = item(variant(1, **changes), fake=fake)
+    assert (found["availability"], found.get("quantity_to_sell_on_facebook")) == sold
+
+
+def test_prices_are_read_with_or_without_tax_and_by_the_shops_precision():
+    assert item(variant(1), price="without_tax")["price"] == "10.00 USD"
+    fake = FakeVendure()
+    fake.settings["serverConfig"] = {"moneyStrategyPrecision": 3}
+    assert item(variant(1, currencyCode="KWD"), fake=fake)["price"] == "1.200 KWD"
+
+
+@pytest.mark.parametrize(("owner", "one"), [({"enabled": False}, {}), ({}, {"enabled": False})])
+def test_what_the_shop_hides_is_archived(owner, one):
+    assert item(variant(1, **one), product(1, **owner))["status"] == "archived"
+
+
+@pytest.mark.parametrize(
+    "changes", [{"priceWithTax": None}, {"priceWithTax": 1.5}, {"stockLevels": None}, {"stockLevels": [{}]}]
+)
+def test_a_variant_of_another_shape_is_unreadable(changes):
+    with pytest.raises(UnreadableRecord):
+        item(variant(1, **changes))
+
+
+def test_a_deletion_while_paging_loses_no_product():
+    fake = FakeVendure([product(number) for number in range(1, 161)])
+    store = opened(fake)
+    first = store.full(None)
+    del fake.products[3:6]
+    rest, cursor = [], first.cursor
+    while cursor is not None:
+        page = store.full(cursor)
+        rest += [record.retailer_id for record in page.records]
+        cursor = page.cursor
+    assert rest == [str(1000 * number) for number in range(51, 161)]
+
+
+def test_the_deletion_of_the_page_before_starts_the_pull_again():
+    fake = FakeVendure([product(number) for number in range(1, 161)])
+    store = opened(fake)
+    cursor = store.full(None).cursor
+    del fake.products[:50]
+    with pytest.raises(CursorExpired):
+        store.full(cursor)
+
+
+@pytest.mark.parametrize("count", [60, 160])
+def test_a_server_that_repeats_its_page_is_not_believed(count):
+    fake = FakeVendure([product(number) for number in range(1, count + 1)])
+    store = opened(fake)
+    cursor = store.full(None).cursor
+    fake._list = lambda rows, options: {"totalItems": count, "items": rows[:50]}
+    with pytest.raises(StoreIncomplete, match=f"counts {count} products and gives 50"):
+        store.full(cursor)
+
+
+def test_fewer_products_than_counted_are_not_a_catalog():
+    fake = FakeVendure()
+    fake._list = lambda rows, options: {"totalItems": 3, "items": []}
+    with pytest.raises(StoreIncomplete, match="counts 3 products and gives 0"):
+        opened(fake).full(None)
+
+
+def test_the_delta_finds_changed_products_and_products_with_a_changed_variant_once():
+    late = "2026-11-21T11:55:00.000Z"
+    fake = FakeVendure([product(number) for number in range(1, 6)])
+    fake.products[0]["updatedAt"] = late
+    fake.products[0]["variants"][0]["updatedAt"] = late
+    fake.products[2]["variants"][0]["updatedAt"] = late
+    store = opened(fake)
+    assert ids(store, lambda cursor: store.changed("2026-11-21T12:00:00.000Z", cursor)) == ["1000", "3000"]
+    assert ids(store, lambda cursor: store.changed("2026-11-21T12:06:00.000Z", cursor)) == []
+
+
+def test_the_watermark_is_the_stores_clock_before_the_first_list_was_read():
+    fake = FakeVendure([product(number) for number in range(1, 60)])
+    store = opened(fake)
+    page = store.full(None)
+    assert page.watermark == "2026-11-21T12:00:00.000Z"
+    assert [name for name, _ in fake.asked] == ["Settings", "Products"]
+    assert store.full(page.cursor).watermark is None
+
+
+def test_the_volatile_pull_trusts_no_timestamp():
+    fake = FakeVendure([product(number) for number in range(1, 6)])
+    page = opened(fake).volatile("2030-01-01T00:00:00.000Z", None)
+    assert [record.retailer_id for record in page.records] == ["1000", "2000", "3000", "4000", "5000"]
+    assert all("filter" not in options or not options["filter"] for name, options in fake.asked if name == "Sold")
+
+
+def test_a_look_up_returns_only_what_was_asked_for():
+    fake = FakeVendure([product(1, [variant(10), variant(11)]), product(2)])
+    assert [record.retailer_id for record in opened(fake).fetch(["11", "404"])] == ["11"]
+
+
+def test_a_channel_that_vendure_does_not_know_is_refused_rather_than_replaced_by_the_default_one():
+    fake = FakeVendure([product(1)])
+    with pytest.raises(StoreRefused, match="knows no such channel"):
+        opened(fake, channel="wrong").full(None)
+    fake.token = "right"
+    assert len(opened(fake, channel="right").full(None).records) == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        ("FORBIDDEN", StoreRefused),
+        ("UNAUTHORIZED", StoreRefused),
+        ("CHANNEL_NOT_FOUND", StoreRefused),
+        ("GRAPHQL_VALIDATION_FAILED", Permanent),
+        ("USER_INPUT_ERROR", Permanent),
+        ("INTERNAL_SERVER_ERROR", Transient),
+        ("<script>", Transient),
+    ],
+)
+@pytest.mark.parametrize("status", [200, 400])
+def test_the_code_in_the_answer_decides_whatever_the_status(status, code, error):
+    body = {"errors": [{"message": "quoted", "extensions": {"code": code}}], "data": None}
+    fake = FakeVendure()
+    fake.override = httpx.Response(
+        status, headers={"content-type": "application/json"}, stream=httpx.ByteStream(json.dumps(body).encode())
+    )
+    with pytest.raises(error) as caught:
+        opened(fake).full(None)
+    assert type(caught.value) is error
+    assert "quoted" not in str(caught.value)
+    assert "<script>" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        (b'{"data": {"globalSettings"', Transient),
+        (b'{"data": null}', Transient),
+        (b"[]", StoreIncomplete),
+        (b'{"data": {"globalSettings": {}, "activeChannel": {}}}', StoreIncomplete),
+    ],
+)
+def test_an_answer_that_is_no_list_is_not_believed(body, error):
+    class Same(httpx.BaseTransport):
+        def handle_request(self, request):
+            headers = {"content-type": "application/json"}
+            return httpx.Response(200, headers=headers, stream=httpx.ByteStream(body))
+
+    with pytest.raises(error):
+        opened(Same()).full(None)
+
+
+def test_the_key_travels_in_its_header_alone():
+    fake = FakeVendure([product(1)], key="other-key")
+    with pytest.raises(StoreRefused) as caught:
+        opened(fake).full(None)
+    assert "test-key" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "canonical"),
+    [
+        ("https://shop.example", "https://shop.example/admin-api"),
+        ("https://shop.example/", "https://shop.example/admin-api"),
+        ("https://shop.example/admin-api/", "https://shop.example/admin-api"),
+        ("https://shop.example/api/admin", "https://shop.example/api/admin"),
+    ],
+)
+def test_a_bare_address_gets_the_default_path(url, canonical):
+    assert KIND.canonical_url(url) == canonical
+
+
+@pytest.mark.parametrize(
+    ("options", "secret", "says"),
+    [
+        ({}, "k", "not an http"),
+        ({"storefront_url": "https://shop.example/{handle}"}, "k", "unknown placeholder {handle}"),
+        ({"storefront_url": "https://shop.example/{slug}", "price": "net"}, "k", "option price"),
+        ({"storefront_url": "https://shop.example/{slug}", "condition": "fine"}, "k", "option condition"),
+        ({"storefront_url": "https://shop.example/{slug}"}, "", "API key"),
+        ({"storefront_url": "https://shop.example/{slug}"}, "k\n", "API key"),
+    ],
+)
+def test_a_configuration_that_can_never_work_is_refused(options, secret, says):
+    config = StoreConfig("https://shop.example/admin-api", options, None, secret, "/nowhere")
+    with pytest.raises(BadInput) as caught:
+        KIND.check(config)
+    assert says in str(caught.value)
+
+
+def test_the_registry_knows_both_kinds():
+    assert sorted(kinds()) == ["feed", "vendure"]
