@@ -60,10 +60,10 @@ class FakeWorkers:
 
 
 @pytest.fixture
-def database_url(_migrated_sqlite: Path, tmp_path: Path) -> str:
+def database_url(migrated_sqlite: Path, tmp_path: Path) -> str:
     """SQLite alone: what differs on PostgreSQL lies below the commands and is tested there."""
     path = tmp_path / "shelfbeat.db"
-    shutil.copyfile(_migrated_sqlite, path)
+    shutil.copyfile(migrated_sqlite, path)
     return f"sqlite:///{path}"
 
 
