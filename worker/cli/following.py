@@ -69,7 +69,10 @@ def follow(engine: Engine, app: Celery, run_id: str, wait_s: float) -> Followed:
     pause = Event()
     try:
         while True:
+            asked_at = time.monotonic()
             run = _read(engine, run_id)
+            # Counting the pending items of a huge catalog costs something: at most a tenth of a core goes into it.
+            cost_s = (time.monotonic() - asked_at) * 10
             display(run)
             if run["state"] in _SETTLED:
                 return Followed(run, "settled", _hint(run))
@@ -80,7 +83,7 @@ def follow(engine: Engine, app: Celery, run_id: str, wait_s: float) -> Followed:
                 run = _read(engine, run_id)
                 if not _taken_up(engine, run):
                     return Followed(run, "no worker", _NO_WORKER)
-            pause.wait(max(0.0, min(poll_s, ends_at - time.monotonic())))
+            pause.wait(max(0.0, min(max(poll_s, cost_s), ends_at - time.monotonic())))
             poll_s = min(poll_s * 1.2, _LONGEST_POLL_S)
     except KeyboardInterrupt:
         click.echo(f"\nThe run goes on. Follow it with: celery -A worker runs show {run_id}", err=True)
