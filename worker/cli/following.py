@@ -11,12 +11,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Event
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from worker.database import reports
@@ -25,6 +25,8 @@ from worker.errors import Transient
 
 if TYPE_CHECKING:
     from celery import Celery
+
+R = TypeVar("R")
 
 _SETTLED = ("succeeded", "failed", "held", "superseded", "canceled")
 
@@ -105,24 +107,27 @@ def _hint(run: dict[str, Any]) -> str:
 
 
 def _read(engine: Engine, run_id: str) -> dict[str, Any]:
-    """The run's report; a database that restarts is waited for."""
-    gives_up_at = time.monotonic() + _DATABASE_AWAY_S
-    while True:
-        try:
-            with reading(engine) as connection:
-                return reports.one_run(connection, run_id)
-        except (Transient, DBAPIError):
-            if time.monotonic() >= gives_up_at:
-                raise
-            Event().wait(_LONGEST_POLL_S)
+    return _patiently(engine, lambda connection: reports.one_run(connection, run_id))
 
 
 def _taken_up(engine: Engine, run: dict[str, Any]) -> bool:
     """A worker has begun it, or is at work on the run before it."""
     if run["state"] != "queued" or run["started_at"]:
         return True
-    with reading(engine) as connection:
-        return reports.is_busy(connection, run["shop"], run["job"])
+    return _patiently(engine, lambda connection: reports.is_busy(connection, run["shop"], run["job"]))
+
+
+def _patiently(engine: Engine, read: Callable[[Connection], R]) -> R:
+    """Read in a transaction; a database that restarts is waited for."""
+    gives_up_at = time.monotonic() + _DATABASE_AWAY_S
+    while True:
+        try:
+            with reading(engine) as connection:
+                return read(connection)
+        except (Transient, DBAPIError):
+            if time.monotonic() >= gives_up_at:
+                raise
+            Event().wait(_LONGEST_POLL_S)
 
 
 class _Workers:
