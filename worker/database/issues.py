@@ -12,7 +12,6 @@ from sqlalchemy.dialects import postgresql, sqlite
 from worker.database.bulk import chunks, is_any
 from worker.database.tables import issue
 
-
 SOURCES: Final = ("rules", "validation", "batch", "review", "diagnostics")
 
 

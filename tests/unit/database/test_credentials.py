@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -76,7 +75,7 @@ def test_beside_sqlite_a_private_key_file_is_made_once(tmp_path: Path) -> None:
     assert load_keyring([], url).decrypt(blob, shop_id=1, purpose="meta_token") == "test-token"
     path = tmp_path / "var" / "shelfbeat.key"
     assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
-    assert os.listdir(path.parent) == ["shelfbeat.key"]
+    assert [file.name for file in path.parent.iterdir()] == ["shelfbeat.key"]
 
 
 def test_processes_that_start_at_once_agree_on_one_key_file(tmp_path: Path) -> None:
@@ -89,7 +88,7 @@ def test_processes_that_start_at_once_agree_on_one_key_file(tmp_path: Path) -> N
 
 def test_a_damaged_key_file_is_refused_and_kept(tmp_path: Path) -> None:
     (tmp_path / "shelfbeat.key").write_text("oops")
-    with pytest.raises(BadInput, match="shelfbeat.key"):
+    with pytest.raises(BadInput, match=r"shelfbeat\.key"):
         load_keyring([], f"sqlite:///{tmp_path}/shelfbeat.db")
     assert (tmp_path / "shelfbeat.key").read_text() == "oops"
 
