@@ -7,6 +7,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -107,11 +108,15 @@ def test_everything_under_var_is_private(directory: Path) -> None:
     assert len(modes) > 5
 
 
-def test_a_path_with_spaces_works_for_celery_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for _ in _working_directory(tmp_path / "my shop's files", monkeypatch):
-        with Connection(ensure_broker(EMBEDDED)) as connection:
-            connection.ensure_connection(max_retries=1, timeout=5)
-            assert connection.connected
+@pytest.mark.parametrize("name", ["my shop's files", "50% off; why?", "geschäft #1"])
+def test_any_path_works_for_celery_too(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with tempfile.TemporaryDirectory() as short:
+        for directory in _working_directory(Path(short) / name, monkeypatch):
+            with Connection(ensure_broker(EMBEDDED)) as connection:
+                connection.ensure_connection(max_retries=1, timeout=5)
+                assert connection.connected
+            assert files(directory).socket.is_relative_to(directory)
+        monkeypatch.chdir("/")
 
 
 def test_a_long_path_gets_a_short_private_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 import signal
 import socket
@@ -83,7 +84,9 @@ def broker_url(settings: Settings) -> str:
     """The URL for Celery. Starts nothing."""
     if settings.redis_url is not None:
         return settings.redis_url
-    return f"redis+socket://{quote(str(files(Path.cwd()).socket))}"
+    # Only what would end a path: Flower's page of queues does not undo escapes, and spaces work as they are.
+    path = re.sub("[%?#;]", lambda found: quote(found[0]), str(files(Path.cwd()).socket))
+    return f"redis+socket://{path}"
 
 
 def ensure_broker(settings: Settings) -> str:

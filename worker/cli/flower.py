@@ -6,6 +6,7 @@ not replaced: Flower's own command object gets another callback, and both entry 
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
 from functools import wraps
@@ -31,6 +32,7 @@ def _guarded(start: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(start)
     @one_sentence
     def guarded(*args: Any, **kwargs: Any) -> Any:
+        from worker import logs
         from worker.daemons import prepare
         from worker.settings import read_settings
 
@@ -44,6 +46,7 @@ def _guarded(start: Callable[..., Any]) -> Callable[..., Any]:
         os.environ["FLOWER_BASIC_AUTH"] = settings.flower_basic_auth.get_secret_value()
         for name, value in DEFAULTS.items():
             os.environ.setdefault(name, value)
+        logs.configure_daemon(settings.log_format, level=logging.WARNING, secrets=settings.secrets)
         prepare("flower", settings)
         return start(*args, **kwargs)
 

@@ -46,12 +46,16 @@ def test_every_process_of_a_directory_finds_the_same_socket():
     assert files(directory).socket != files(directory / "other").socket
 
 
-def test_spaces_are_escaped_in_the_url(tmp_path, monkeypatch):
-    (tmp_path / "my shop").mkdir()
-    monkeypatch.chdir(tmp_path / "my shop")
+@pytest.mark.parametrize(
+    ("name", "in_the_url"),
+    [("my shop's", "my shop's"), ("50% off; why?", "50%25 off%3B why%3F"), ("geschäft #1", "geschäft %231")],
+)
+def test_only_what_would_end_a_path_is_escaped_in_the_url(name, in_the_url, tmp_path, monkeypatch):
+    (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / name)
     monkeypatch.setattr("worker.broker.SOCKET_PATH_BYTES", 1000)
 
-    assert broker_url(EMBEDDED) == f"redis+socket://{tmp_path}/my%20shop/var/broker/broker.sock"
+    assert broker_url(EMBEDDED) == f"redis+socket://{tmp_path}/{in_the_url}/var/broker/broker.sock"
     assert list(Path.cwd().iterdir()) == []
 
 
