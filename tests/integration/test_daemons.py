@@ -207,11 +207,12 @@ def test_a_daemon_that_dies_under_up_is_started_again(place):
 
 
 def test_flower_does_not_start_without_a_password(place):
-    assert place.run("flower") == (
-        1,
-        "",
+    code, out, err = place.run("flower")
+
+    assert (code, out) == (1, "")
+    assert err == (
         "Error: Flower shows every task and can stop them, so it does not start without FLOWER_BASIC_AUTH. "
-        "Set it to user:password.\n",
+        "Set it to user:password.\n"
     )
     assert place.processes() == []
 
