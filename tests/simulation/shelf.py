@@ -70,11 +70,15 @@ class OpenShelf:
         self.one_export = shelf.one_export
 
     def full(self, cursor: str | None) -> Page[Record]:
-        return self._page(sorted(self._shelf.items), cursor, lambda key: Record(key, self._raw(key)))
+        return self._page(lambda: sorted(self._shelf.items), cursor, lambda key: Record(key, self._raw(key)))
 
     def changed(self, watermark: str | None, cursor: str | None) -> Page[Record]:
         since = float(watermark or 0)
-        keys = [key for key in sorted(self._shelf.items) if self._shelf.changed_at[key] >= since]
+
+
+        def keys() -> list[str]:
+            return [key for key in sorted(self._shelf.items) if self._shelf.changed_at[key] >= since]
+
         return self._page(keys, cursor, lambda key: Record(key, self._raw(key)))
 
     def volatile(self, watermark: str | None, cursor: str | None) -> Page[VolatileRecord]:
@@ -82,7 +86,7 @@ class OpenShelf:
             item = self._shelf.items[key]
             return VolatileRecord(key, {name: item[name] for name in VOLATILE if name in item})
 
-        return self._page(sorted(self._shelf.items), cursor, slim)
+        return self._page(lambda: sorted(self._shelf.items), cursor, slim)
 
     def fields(self, record: Record) -> Fields:
         fields: Fields = json.loads(record.raw)
@@ -97,12 +101,12 @@ class OpenShelf:
     def _raw(self, key: str) -> bytes:
         return json.dumps(self._shelf.items[key], sort_keys=True).encode()
 
-    def _page(self, keys: Sequence[str], cursor: str | None, read: Callable[[str], Any]) -> Page[Any]:
+    def _page(self, keys: Callable[[], Sequence[str]], cursor: str | None, read: Callable[[str], Any]) -> Page[Any]:
         self._shelf.on_page("before")
         if self._shelf.failing:
             self._shelf.failing -= 1
             raise Transient("The store does not answer.")
-        rest = [key for key in keys if cursor is None or key > cursor]
+        rest = [key for key in keys() if cursor is None or key > cursor]
         part = rest[: self._shelf.page_size]
         last = len(rest) <= len(part)
         page = Page(

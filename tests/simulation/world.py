@@ -54,7 +54,7 @@ class World:
         self.calls: list[tuple[float, list[dict[str, Any]], bool]] = []
         self.on_step: Callable[[str], None] = lambda _: None
         self.on_call: Callable[[str, httpx.Request], BatchFault | httpx.Response | None] = lambda *_: None
-        event.listen(self.engine, "begin", lambda _: self.on_step("begin"), insert=True)
+        event.listen(self.engine, "checkout", lambda *_: self.on_step("begin"))
         event.listen(self.engine, "commit", lambda _: self.on_step("commit"), insert=True)
         with writing(self.engine) as connection:
             self.shop_id = connection.execute(_shop()).inserted_primary_key[0]

@@ -47,7 +47,7 @@ from worker.sync import answers, conclude
 from worker.sync.completion import finish_runs
 from worker.sync.context import Context, Wake, label
 from worker.sync.manifest import ARCHIVE, CONTENT, VOLATILE, Line, pack, runs_of, unpack
-from worker.sync.waking import wake_lane
+from worker.sync.waking import arrived, wake_lane, wake_push
 
 # A sender that was held up longer than this between committing and calling does not call.
 _HESITATION_S: Final = 2.0
@@ -77,9 +77,10 @@ def push(context: Context, shop_id: int) -> list[Wake]:
         shop_row = lock_shop(connection, shop_id)
         if shop_row is None or shop_row.state != "active":
             return []
+        arrived(connection, shop_id, "push")
         lease = acquire(connection, shop_id, "push", context.owner)
         if lease is None:
-            return wake_lane(context, connection, shop_row, busy=True)
+            return wake_push(context, connection, shop_row, busy=True)
         _clear_up(connection, shop_row, lease)
     wakes: list[Wake] = []
     try:

@@ -91,15 +91,9 @@ def run_slice(context: Context, run_id: str) -> Iterator[Wake]:
             watermark=run.watermark,
         )
         try:
-            yield from _read(pull)
+            yield from _go_on(pull)
         except Fenced:
             return
-        except CursorExpired:
-            yield from _start_over(pull)
-        except Transient as error:
-            yield from _retry(pull, error)
-        except Permanent as error:
-            yield from _fail(pull, str(error))
 
 
 def _begin(
@@ -168,6 +162,17 @@ def _since(context: Context, shop_row: Row[Any], run: Row[Any]) -> str | None:
             select(schedule.c.watermark).where(schedule.c.shop_id == shop_row.id, schedule.c.job == run.job)
         ).scalar()
     return watermark
+
+
+def _go_on(pull: Pull) -> Iterator[Wake]:
+    try:
+        yield from _read(pull)
+    except CursorExpired:
+        yield from _start_over(pull)
+    except Transient as error:
+        yield from _retry(pull, error)
+    except Permanent as error:
+        yield from _fail(pull, str(error))
 
 
 def _read(pull: Pull) -> Iterator[Wake]:

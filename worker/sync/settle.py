@@ -17,11 +17,11 @@ from worker.sync.answers import stop_for
 from worker.sync.completion import finish_runs
 from worker.sync.context import Context, Wake, label
 from worker.sync.manifest import Line, unpack
-from worker.sync.waking import wake_lane
+from worker.sync.waking import arrived, wake_lane, wake_push
 
 # Meta takes about two minutes; small batches and the sandbox answer at once. Polls count against a quota of
 # 20,000 an hour per catalog, so the early ones cost nothing that matters.
-_POLLS_S: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
+_POLLS_S: Final = (0.5, 1.0, 2.0, 4.0, 5.0, 10.0, 10.0, 15.0, 15.0, 20.0, 30.0, 30.0, 60.0)
 
 # One poller at a time: another may ask again when the first had time to answer.
 _CLAIM: Final = timedelta(seconds=30)
@@ -31,6 +31,8 @@ def settle(context: Context, shop_id: int) -> list[Wake]:
     """Ask for every handle of a shop that is due, and resolve what can no longer land."""
     started = context.monotonic()
     wakes: list[Wake] = []
+    with writing(context.engine) as connection:
+        arrived(connection, shop_id, "settle")
     while context.monotonic() - started < context.limits.slice_s:
         with writing(context.engine) as connection:
             shop_row = lock_shop(connection, shop_id)
@@ -55,7 +57,7 @@ def settle(context: Context, shop_id: int) -> list[Wake]:
             _record(context, connection, locked, asked.id, status)
             wakes += finish_runs(connection, locked, database_now(connection))
             # What a finished batch set free should not wait until the other handles were asked for.
-            wakes += wake_lane(context, connection, locked)
+            wakes += wake_push(context, connection, locked)
     with writing(context.engine) as connection:
         shop_row = lock_shop(connection, shop_id)
         return wakes if shop_row is None else wakes + wake_lane(context, connection, shop_row)

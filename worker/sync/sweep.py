@@ -18,7 +18,7 @@ from worker.database.tables import payload, shop
 from worker.database.types import to_ms
 from worker.sync import completion
 from worker.sync.context import Context, Wake
-from worker.sync.waking import lost_wakes
+from worker.sync.waking import wake_lane
 
 # How long the copy of a request body is kept for whoever has to look into it.
 _KEEP_BODY: Final = timedelta(days=3)
@@ -64,7 +64,7 @@ def _look_after(context: Context, connection: Connection, shop_row: Row[Any]) ->
         elif run.state == "queued":
             wakes += completion.wake_next(connection, shop_row, run.job)
     wakes += completion.finish_runs(connection, shop_row, now)
-    wakes += lost_wakes(context, connection, shop_row)
+    wakes += wake_lane(context, connection, shop_row)
     ledger.drop_unused_payloads(connection, shop_row.id)
     return wakes
 

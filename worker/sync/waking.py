@@ -1,7 +1,7 @@
 """When to look at a shop's lane again: computed from its rows, so that any worker can tell.
 
-Several tasks would like to wake the same lane. They share one wake-up, whose time stands in the lease row: who finds
-an earlier one still ahead adds none.
+Many tasks would like to wake the same lane. They share one wake-up per kind, whose time stands in a lease row until the
+task arrives: who finds an earlier one still on its way sends none.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from worker.database import batches, budgets, ledger
 from worker.database.engine import database_now
 from worker.database.tables import lease
 from worker.database.types import from_ms
-from worker.sync.context import MAX_DELAY_S, Context, Wake, label
+from worker.sync.context import MAX_DELAY_S, Context, Task, Wake, label
 
 # How long a task that found the lane taken waits before it looks again.
 _BUSY_S: Final = 1.0
@@ -23,38 +23,34 @@ _BUSY_S: Final = 1.0
 # How long background work waits while most of the quota is used up.
 _SPENT_S: Final = 5.0
 
-# A wake-up this late was lost with its worker or its broker.
-_LOST: Final = timedelta(seconds=5)
+# A wake-up this late was lost with its worker or its broker, or waits in a long queue, where one more does no harm.
+_LOST: Final = timedelta(seconds=10)
 
 # Farther ahead than this the sweeper finds it: a rejected item that rests for a day needs no chain of wake-ups.
 _HORIZON: Final = timedelta(minutes=30)
 
 
-def wake_lane(context: Context, connection: Connection, shop_row: Row[Any], *, busy: bool = False) -> list[Wake]:
+def wake_lane(context: Context, connection: Connection, shop_row: Row[Any]) -> list[Wake]:
     """The wake-ups this shop needs next. The shop's row is locked."""
-    if shop_row.state != "active":
-        return []
-    now = database_now(connection)
-    wakes: list[Wake] = []
-    push_at = now + timedelta(seconds=_BUSY_S) if busy else _push_at(context, connection, shop_row, now)
-    settle_at = _settle_at(connection, shop_row, now)
-    for task, at in (("push", push_at), ("settle", settle_at)):
-        if at is None or at > now + _HORIZON:
-            continue
-        at = min(max(at, now), now + timedelta(seconds=MAX_DELAY_S))
-        if _claim(connection, shop_row.id, task, at, now):
-            delay_s = max(0.0, (at - now).total_seconds())
-            wakes.append(Wake(task, str(shop_row.id), delay_s, label(shop_row.slug, task)))  # type: ignore[arg-type]  # the two words above
-    return wakes
+    return wake_push(context, connection, shop_row) + wake_settle(connection, shop_row)
 
 
-def lost_wakes(context: Context, connection: Connection, shop_row: Row[Any]) -> list[Wake]:
-    """The wake-ups to send once more: their time has passed, and nobody came."""
+def wake_push(context: Context, connection: Connection, shop_row: Row[Any], *, busy: bool = False) -> list[Wake]:
     now = database_now(connection)
+    at = now + timedelta(seconds=_BUSY_S) if busy else _push_at(context, connection, shop_row, now)
+    return _wake(connection, shop_row, "push", at, now)
+
+
+def wake_settle(connection: Connection, shop_row: Row[Any]) -> list[Wake]:
+    now = database_now(connection)
+    return _wake(connection, shop_row, "settle", _settle_at(connection, shop_row, now), now)
+
+
+def arrived(connection: Connection, shop_id: int, task: Task) -> None:
+    """The wake-up has come: what turns up from now on needs another."""
     connection.execute(
-        lease.update().where(lease.c.shop_id == shop_row.id, lease.c.wake_at < now - _LOST).values(wake_at=None)
+        lease.update().where(lease.c.shop_id == shop_id, lease.c.lane == f"wake:{task}").values(wake_at=None)
     )
-    return wake_lane(context, connection, shop_row)
 
 
 def _push_at(context: Context, connection: Connection, shop_row: Row[Any], now: datetime) -> datetime | None:
@@ -82,8 +78,17 @@ def _settle_at(connection: Connection, shop_row: Row[Any], now: datetime) -> dat
     return max(poll_at, block.until) if poll_at is not None and block is not None else poll_at
 
 
-def _claim(connection: Connection, shop_id: int, task: str, at: datetime, now: datetime) -> bool:
-    """Whether this wake-up is worth sending: no earlier one is still ahead."""
+def _wake(connection: Connection, shop_row: Row[Any], task: Task, at: datetime | None, now: datetime) -> list[Wake]:
+    if shop_row.state != "active" or at is None or at > now + _HORIZON:
+        return []
+    at = min(max(at, now), now + timedelta(seconds=MAX_DELAY_S))
+    if not _claim(connection, shop_row.id, task, at, now):
+        return []
+    return [Wake(task, str(shop_row.id), (at - now).total_seconds(), label(shop_row.slug, task))]
+
+
+def _claim(connection: Connection, shop_id: int, task: Task, at: datetime, now: datetime) -> bool:
+    """Whether this wake-up is worth sending: none is on its way that arrives as early."""
     lane = f"wake:{task}"
     row = connection.execute(select(lease).where(lease.c.shop_id == shop_id, lease.c.lane == lane)).first()
     if row is None:
@@ -91,7 +96,7 @@ def _claim(connection: Connection, shop_id: int, task: str, at: datetime, now: d
             lease.insert().values(shop_id=shop_id, lane=lane, epoch=0, owner=None, expires_at=now, wake_at=at)
         )
         return True
-    if row.wake_at is not None and now < row.wake_at <= at:
+    if row.wake_at is not None and now - _LOST < row.wake_at <= at:
         return False
     connection.execute(lease.update().where(lease.c.shop_id == shop_id, lease.c.lane == lane).values(wake_at=at))
     return True
