@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 from kombu.exceptions import OperationalError
 
@@ -25,8 +27,10 @@ class Sent:
 
 
 @pytest.fixture(autouse=True)
-def _celery():
+def _celery(monkeypatch):
+    """The app without a broker: taking a connection from its pool would start one."""
     app.set_current()
+    monkeypatch.setattr(app, "producer_or_acquire", nullcontext)
 
 
 @pytest.fixture
