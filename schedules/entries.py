@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-DISPATCH_EVERY_S = 10.0
+DISPATCH_EVERY_S = 5.0
 SWEEP_EVERY_S = 30.0
+_EXPIRES_S = 60.0
 
 
 def _entry(task: str, every_s: float) -> dict[str, Any]:
-    # A message that waited until the next one is sent has nothing left to say.
-    return {"task": task, "schedule": every_s, "options": {"queue": "control", "expires": every_s}}
+    # A backlog of ticks says no more than the last of them. Not shorter: the clocks of two machines may differ.
+    return {"task": task, "schedule": every_s, "options": {"queue": "control", "expires": _EXPIRES_S}}
 
 
 def entries() -> dict[str, dict[str, Any]]:

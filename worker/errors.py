@@ -63,7 +63,9 @@ def _rebuild(cls: type[ShelfbeatError], message: str, state: dict[str, Any]) -> 
 class Transient(ShelfbeatError):
     """Retry later. ``retry_after_s`` is None when nobody said when."""
 
-    def __init__(self, message: str, *, retry_after_s: float | None = None, action: str = "", owner: Owner | None = None) -> None:
+    def __init__(
+        self, message: str, *, retry_after_s: float | None = None, action: str = "", owner: Owner | None = None
+    ) -> None:
         super().__init__(message, action=action, owner=owner)
         self.retry_after_s = retry_after_s
 

@@ -75,7 +75,6 @@ class OpenShelf:
     def changed(self, watermark: str | None, cursor: str | None) -> Page[Record]:
         since = float(watermark or 0)
 
-
         def keys() -> list[str]:
             return [key for key in sorted(self._shelf.items) if self._shelf.changed_at[key] >= since]
 

@@ -149,7 +149,9 @@ class World:
             batches = connection.execute(
                 select(batch.c.id).where(batch.c.state.in_(("ready", "sending", "sent", "unknown")))
             ).all()
-        return [*(f"run {row[0]}" for row in runs), *(f"want {row[0]}" for row in wants), *(f"batch {row[0]}" for row in batches)]
+        return [
+            f"{what} {row[0]}" for what, rows in (("run", runs), ("want", wants), ("batch", batches)) for row in rows
+        ]
 
     def rows(self, table: Any) -> list[Any]:
         with reading(self.engine) as connection:

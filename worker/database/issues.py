@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from sqlalchemy import Connection, select, tuple_, update
+from sqlalchemy import Connection, or_, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from worker.database.bulk import chunks, is_any
@@ -133,13 +133,13 @@ def replace_rules(
 
 
 def resolve_older(connection: Connection, shop_id: int, code: str, seen_before: datetime, now: datetime) -> None:
-    """Close the open ``rules`` issues of one code that were not seen again since a time."""
+    """Close the open ``rules`` issues of one code, and those of no item, that were not seen again since a time."""
     connection.execute(
         update(issue)
         .where(
             issue.c.shop_id == shop_id,
             issue.c.source == "rules",
-            issue.c.code == code,
+            or_(issue.c.code == code, issue.c.retailer_id == ""),
             issue.c.resolved_at.is_(None),
             issue.c.last_seen < seen_before,
         )

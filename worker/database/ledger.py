@@ -9,7 +9,7 @@ from sqlalchemy import Connection, and_, exists, func, literal_column, not_, or_
 
 from worker.database.bulk import chunks, delete, is_any, put, update
 from worker.database.tables import payload, pending, snapshot
-from worker.items.diff import Acked, Want
+from worker.items.diff import BY_RULES, Acked, Want
 
 _SNAPSHOT: Final = list(snapshot.c)[1:]
 _PENDING: Final = list(pending.c)[1:]
@@ -43,16 +43,17 @@ def sources(connection: Connection, shop_id: int, retailer_ids: Sequence[str]) -
         )
     ):
         found[row[0]] = Source(row[1], row[2], None, False)
+    columns: list[Any] = [
+        pending.c.retailer_id,
+        pending.c.seq,
+        pending.c.src_fp,
+        pending.c.run_id,
+        or_(pending.c.content_quarantine == BY_RULES, pending.c.volatile_quarantine == BY_RULES),
+    ]
     for row in connection.execute(
-        select(
-            pending.c.retailer_id,
-            pending.c.seq,
-            pending.c.src_fp,
-            pending.c.run_id,
-            or_(pending.c.content_quarantine == 1, pending.c.volatile_quarantine == 1),
-        ).where(pending.c.shop_id == shop_id, is_any(connection, pending.c.retailer_id, retailer_ids))
+        select(*columns).where(pending.c.shop_id == shop_id, is_any(connection, pending.c.retailer_id, retailer_ids))
     ):
-        retailer_id, seq, src_fp, run_id, refused = row
+        retailer_id, seq, src_fp, run_id, refused = tuple[Any, ...](row)
         found[retailer_id] = Source(seq, src_fp, run_id, bool(refused))
     return found
 

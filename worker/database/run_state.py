@@ -24,6 +24,11 @@ def get(connection: Connection, run_id: str) -> Row[Any] | None:
     return connection.execute(select(run).where(run.c.id == run_id)).first()
 
 
+def open_run(connection: Connection, run_id: str) -> Row[Any]:
+    """A run that is known to exist."""
+    return connection.execute(select(run).where(run.c.id == run_id)).one()
+
+
 def change(connection: Connection, run_id: str, **values: Any) -> None:
     connection.execute(run.update().where(run.c.id == run_id).values(**values))
 

@@ -62,7 +62,7 @@ shop = Table(
     Column("seed", BigInteger, nullable=False, comment="seed of the last complete full; 0 before it"),
     Column("observation_seq", BigInteger, nullable=False, comment="stamp of the last store request"),
     Column("item_seq", BigInteger, nullable=False, comment="last dense item number given out; never reused"),
-    Column("content_floor", BigInteger, nullable=False, comment="every known item's content was seen at or after this stamp"),
+    Column("content_floor", BigInteger, nullable=False, comment="all known content was seen at or after this stamp"),
     Column("volatile_floor", BigInteger, nullable=False, comment="the same for the volatile half"),
     Column("created_at", Instant, nullable=False),
 )
@@ -103,8 +103,11 @@ run = Table(
     Column("complete", Boolean, nullable=False),
     Column("retry_since", Instant, comment="first failure of the pull since its last progress"),
     Column("retries", Integer, nullable=False),
-    Column("starts", Integer, nullable=False, comment="slices begun without progress; stops a pull that kills its worker"),
+    Column(
+        "starts", Integer, nullable=False, comment="slices begun without progress since"
+    ),
     Column("pulled", Integer, nullable=False),
+    Column("unidentified", Integer, nullable=False, comment="records without an id: then absence proves nothing"),
     Column("invalid", Integer, nullable=False),
     Column("unchanged", Integer, nullable=False),
     Column("created", Integer, nullable=False),
@@ -159,7 +162,9 @@ pending = Table(
     Column("retry_at", BigInteger, comment="ms; when a half in Meta's quarantine may be tried again"),
     Column("strikes", SmallInteger, nullable=False, comment="shared unknowns, empties and whole-call refusals"),
     Column("share_limit", Integer, nullable=False, comment="largest call it may travel in; 0: any"),
-    Column("uncertain", SmallInteger, nullable=False, comment="what Meta may hold differently from the snapshot: 1 content and status, 2 volatile"),
+    Column(
+        "uncertain", SmallInteger, nullable=False, comment="Meta may hold it otherwise: 1 content; 2 volatile"
+    ),
     Column("content_quarantine", SmallInteger, nullable=False, comment="0 none, 1 our rules, 2 Meta"),
     Column("volatile_quarantine", SmallInteger, nullable=False, comment="0 none, 1 our rules, 2 Meta"),
     Column("gate_run", String, comment="held by the breaker until this run is judged"),

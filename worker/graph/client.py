@@ -159,8 +159,6 @@ class Graph:
 
     def _batch_body(self, records: Sequence[bytes], allow_upsert: bool) -> tuple[bytes, str]:
         params: dict[str, Any] = {"item_type": "PRODUCT_ITEM", "allow_upsert": allow_upsert, "locale": "en_US"}
-        if self._proof is not None:
-            params["appsecret_proof"] = self._proof
         if self._config.encoding == "form":
             params["allow_upsert"] = "true" if allow_upsert else "false"
             params["requests"] = b"[" + b",".join(records) + b"]"
@@ -185,11 +183,10 @@ class Graph:
         headers = {"Authorization": f"Bearer {self._token}"}
         if content_type is not None:
             headers["Content-Type"] = content_type
-        query: dict[str, str] | None = None
-        if params is not None:
-            query = {**params, "locale": "en_US"}
-            if self._proof is not None:
-                query["appsecret_proof"] = self._proof
+        query = {} if params is None else {**params, "locale": "en_US"}
+        if self._proof is not None:
+            # Meta reads it as a query or form parameter; a member of a JSON body is not said to count.
+            query["appsecret_proof"] = self._proof
         url = f"{self._config.base_url.rstrip('/')}/{self._config.version}/{path}"
         return self._client().build_request(method, url, params=query, content=body, headers=headers)
 

@@ -159,9 +159,7 @@ def plan(acked: Acked | None, want: Want, now_ms: int) -> Op:
         or want.content_fp != acked.content_fp
         or bool(want.uncertain & UNCERTAIN_CONTENT)
     )
-    volatile_due = (
-        acked is None or want.volatile_fp != acked.volatile_fp or bool(want.uncertain & UNCERTAIN_VOLATILE)
-    )
+    volatile_due = acked is None or want.volatile_fp != acked.volatile_fp or bool(want.uncertain & UNCERTAIN_VOLATILE)
     if not content_due and not volatile_due:
         return Op.DROP
     content_free = want.payload_id is not None and _free(want.content_quarantine, want, now_ms)
@@ -264,8 +262,7 @@ def observe_volatile(
         (seen.volatile_fp, seen.volatile) if seen.volatile_ok or not live else (seen.fallback_fp, seen.fallback)
     )
     if want is None:
-        assert acked is not None
-        if acked.archived or volatile_fp == acked.volatile_fp:
+        if acked is None or acked.archived or volatile_fp == acked.volatile_fp:
             return NOTHING
     elif want.status != ACTIVE or volatile_fp == want.volatile_fp:
         return NOTHING
@@ -289,9 +286,7 @@ def carries_volatile(want: Want, now_ms: int) -> bool:
     return want.volatile is not None and _free(want.volatile_quarantine, want, now_ms)
 
 
-def observe_absent(
-    acked: Acked | None, want: Want | None, *, stamp: int, run_id: str, now_ms: int
-) -> Change:
+def observe_absent(acked: Acked | None, want: Want | None, *, stamp: int, run_id: str, now_ms: int) -> Change:
     """A complete pull missed the item, or the store says that it is deleted: archive it.
 
     A want that nothing of has ever been sent is dropped by the lane: ``plan`` sees that Meta has nothing to hide.

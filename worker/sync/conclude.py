@@ -53,7 +53,7 @@ def accept(connection: Connection, shop_row: Row[Any], lines: Sequence[Line], no
         acked = _moved(before, want, line)
         if acked is not None:
             moved[line.retailer_id] = acked
-        want = _without_doubt(want, line)._replace(strikes=0, share_limit=0)
+        want = want._replace(batch_id=None, uncertain=want.uncertain & ~_doubt(line), strikes=0, share_limit=0)
         finished = {line.run_id, line.volatile_run}
         if plan(acked, want, now_ms) is Op.DROP:
             done.append(line.retailer_id)
@@ -91,7 +91,8 @@ def reject(
         acked, want = known.get(retailer_id, ledger.UNKNOWN)
         if want is None:
             continue
-        want = _without_doubt(want, line)
+        # Whatever an earlier call without an outcome may have changed is as uncertain as before.
+        want = want._replace(batch_id=None)
         runs = [name for name in {line.run_id, line.volatile_run} if name is not None]
         if not line.parts & CONTENT and any(is_missing(message) for message in messages):
             lost.append(retailer_id)
@@ -167,11 +168,12 @@ def reopen(
 def _moved(before: Acked | None, want: Want, line: Line) -> Acked | None:
     """The snapshot row after Meta saved this line; None if Meta has no such item."""
     if line.parts & ARCHIVE:
-        if before is None:
-            return None
+        # An item whose creation had no outcome turns out to be there: hidden, and its halves unknown.
+        before = before or Acked(want.seq, 0, 0, 0, 0, 0, 0)
         # Its return is always a miss, and nothing older than the decision to archive brings it back.
         stamp = max(before.content_stamp, line.content_stamp)
-        return before._replace(src_fp=0, content_stamp=stamp, state=before.state | 1)
+        volatile_fp = 0 if want.uncertain & UNCERTAIN_VOLATILE else before.volatile_fp
+        return before._replace(src_fp=0, volatile_fp=volatile_fp, content_stamp=stamp, state=before.state | 1)
     if before is None:
         if line.parts != CONTENT | VOLATILE:
             return None
@@ -187,12 +189,11 @@ def _moved(before: Acked | None, want: Want, line: Line) -> Acked | None:
     return after._replace(src_fp=line.src_fp if whole else 0)
 
 
-def _without_doubt(want: Want, line: Line) -> Want:
-    return want._replace(batch_id=None, uncertain=want.uncertain & ~_doubt(line))
-
-
 def _doubt(line: Line) -> int:
-    content = UNCERTAIN_CONTENT if line.parts & (CONTENT | ARCHIVE) else 0
+    """What Meta may hold otherwise while a line has no outcome. A hidden item is sent whole when it returns."""
+    if line.parts & ARCHIVE:
+        return UNCERTAIN_CONTENT | UNCERTAIN_VOLATILE
+    content = UNCERTAIN_CONTENT if line.parts & CONTENT else 0
     return content | (UNCERTAIN_VOLATILE if line.parts & VOLATILE else 0)
 
 

@@ -53,7 +53,7 @@ class Limits:
         open_batches: Batches of one shop that may wait for their handle at once.
         drain_s: Seconds for which a batch with unknown outcome may still land (``META_DRAIN_S``).
         handle_s: Seconds after which a handle without a final state counts as unknown.
-        slice_s: Seconds after which a task hands over to its successor.
+        slice_s: Seconds after which a task hands over to its successor: what waits for a pool process waits no longer.
         pull_retry_s: Seconds for which a failing pull is retried.
         page_age_s: A page older than this when merged is read again.
     """
@@ -63,7 +63,7 @@ class Limits:
     open_batches: int = 4
     drain_s: float = 600.0
     handle_s: float = 3600.0
-    slice_s: float = 45.0
+    slice_s: float = 8.0
     pull_retry_s: float = 30.0
     page_age_s: float = 60.0
 

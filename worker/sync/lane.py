@@ -148,7 +148,7 @@ def _pick(context: Context, connection: Connection, shop_row: Row[Any], lease: L
 def _choose(
     context: Context, connection: Connection, shop_row: Row[Any], lane: int, now: datetime
 ) -> dict[str, tuple[Acked | None, Want]]:
-    """Due wants of one lane that go together in one call. Puts right what turned out to need nothing, or another lane."""
+    """Due wants of one lane that go together in one call. Puts right what needs nothing, or belongs in another lane."""
     now_ms = to_ms(now)
     while True:
         wants = ledger.due(connection, shop_row.id, lane, now_ms, context.limits.batch_items)

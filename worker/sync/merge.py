@@ -5,7 +5,7 @@ Reading and deciding happen under the shop's row lock: what the pull looked up b
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -52,6 +52,11 @@ class Observation:
     notices: tuple[Finding, ...] = ()
 
 
+VOLATILE_FIELDS: Final = frozenset(
+    ("price", "sale_price", "sale_price_effective_date", "availability", "quantity_to_sell_on_facebook")
+)
+"""What a volatile pull looks at; an issue's code names its field before the dot."""
+
 _NOTHING_KNOWN: Final = ledger.UNKNOWN
 
 
@@ -72,7 +77,7 @@ def merge_records(
     next_seq = shop_row.item_seq
     for retailer_id, observation in observed.items():
         acked, want = known.get(retailer_id, _NOTHING_KNOWN)
-        seen = _seen(stamp, observation)
+        seen = seen_record(stamp, observation)
         change = observe(acked, want, seen, floors, seq=next_seq + 1, run_id=run_id, now_ms=now_ms)
         if change.want is not None:
             wants[retailer_id] = change.want
@@ -107,17 +112,7 @@ def merge_volatile(
     wants: dict[str, Want] = {}
     for retailer_id, prepared in observed.items():
         acked, want = known.get(retailer_id, _NOTHING_KNOWN)
-        fallback_fp, fallback = (0, b"") if prepared.volatile_ok else sold_out(prepared)
-        seen = SeenVolatile(
-            stamp,
-            prepared.volatile_fp,
-            prepared.volatile,
-            prepared.volatile_ok,
-            fallback_fp,
-            fallback,
-            prepared.band,
-        )
-        change = observe_volatile(acked, want, seen, floors, run_id=run_id, now_ms=now_ms)
+        change = observe_volatile(acked, want, seen_volatile(stamp, prepared), floors, run_id=run_id, now_ms=now_ms)
         if change.want is not None:
             wants[retailer_id] = change.want
         # A creation that waits is the work of the run that found it.
@@ -155,8 +150,10 @@ def record_findings(
     shop_id: int,
     findings: Mapping[str, Sequence[Finding]],
     now_ms: int,
+    *,
+    fields: Collection[str] | None = None,
 ) -> None:
-    """The open ``rules`` issues of these items become exactly these."""
+    """The open ``rules`` issues of these items, or those about some of their fields, become exactly these."""
     issues.replace_rules(
         connection,
         shop_id,
@@ -165,10 +162,11 @@ def record_findings(
             for retailer_id, found in findings.items()
         },
         from_ms(now_ms),
+        fields=fields,
     )
 
 
-def _seen(stamp: int, observation: Observation) -> Seen:
+def seen_record(stamp: int, observation: Observation) -> Seen:
     prepared = observation.prepared
     fallback_fp, fallback = (0, b"") if prepared.volatile_ok else sold_out(prepared)
     return Seen(
@@ -186,6 +184,19 @@ def _seen(stamp: int, observation: Observation) -> Seen:
     )
 
 
+def seen_volatile(stamp: int, prepared: PreparedVolatile) -> SeenVolatile:
+    fallback_fp, fallback = (0, b"") if prepared.volatile_ok else sold_out(prepared)
+    return SeenVolatile(
+        stamp,
+        prepared.volatile_fp,
+        prepared.volatile,
+        prepared.volatile_ok,
+        fallback_fp,
+        fallback,
+        prepared.band,
+    )
+
+
 def _count(
     merged: Merged, acked: Acked | None, want: Want | None, change: Change, run_id: str, now_ms: int, *, refused: bool
 ) -> None:
@@ -199,10 +210,7 @@ def _count(
         return
     merged.changed += 1
     op = plan(acked, new, now_ms)
-    if op is Op.WAIT:
-        if not refused:
-            merged.add("unchanged")
-    elif op is Op.DROP and new.batch_id is None:
+    if op is Op.WAIT or (op is Op.DROP and new.batch_id is None):
         if not refused:
             merged.add("unchanged")
     elif want is not None and run_id in (want.run_id, want.volatile_run):

@@ -10,6 +10,7 @@ catalog, and only the misses are decoded, normalised, checked and merged.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -35,6 +36,12 @@ log = structlog.get_logger("shelfbeat.sync")
 
 # A pull whose worker died this often without any progress between is ended: it may be what kills it.
 _STARTS: Final = 5
+
+# Counters that start again with the first page; what was merged stays counted.
+_UNREAD: Final = {"pulled": 0, "unidentified": 0, "unchanged": 0}
+
+# How often the lease is renewed while the store is slow.
+_RENEW_S: Final = 20.0
 
 # How often a long pull writes down how far it is.
 _COMMIT_S: Final = 2.0
@@ -133,13 +140,11 @@ def _begin(
         values |= {"started_at": now, "base_stamp": stamp, "item_mark": shop_row.item_seq, "seed": seed}
     elif run.seed != seed:
         # Rules, mapping or adapter changed under a running pull: what it has read so far was judged otherwise.
-        values |= {"seed": seed, "cursor": None, "seen": None, "pulled": 0, "unchanged": 0}
+        values |= {"seed": seed, "cursor": None, "seen": None, **_UNREAD}
     run_state.change(connection, run_id, **values)
     if shop_row.seed not in (0, seed) and run.job != "full":
         _force_full(connection, shop_row, now)
-    begun = run_state.get(connection, run_id)
-    assert begun is not None
-    return lease, shop_row, begun
+    return lease, shop_row, run_state.open_run(connection, run_id)
 
 
 def _force_full(connection: Connection, shop_row: Row[Any], now: datetime) -> None:
@@ -204,10 +209,25 @@ def _read(pull: Pull) -> Iterator[Wake]:
         if now - started >= context.limits.slice_s:
             yield from _hand_over(pull)
             return
-    yield from _complete(pull, whole=not page.unmodified)
+    nameless = pull.run.unidentified + pull.counts.get("unidentified", 0)
+    yield from _complete(pull, whole=not page.unmodified and not nameless)
 
 
 def _page(pull: Pull) -> Page[Any]:
+    """Ask the store for a page. A first page may be a whole download, so the lease is renewed meanwhile."""
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        asked = beside.submit(_ask, pull)
+        while True:
+            try:
+                return asked.result(timeout=_RENEW_S)
+            except TimeoutError:
+                if asked.done():
+                    raise
+                with writing(pull.context.engine) as connection:
+                    hold(connection, pull.lease)
+
+
+def _ask(pull: Pull) -> Page[Any]:
     if pull.run.job == "full":
         return pull.store.full(pull.cursor)
     if pull.run.job == "delta":
@@ -301,7 +321,7 @@ def _start_over(pull: Pull) -> Iterator[Wake]:
     """The store forgot the cursor: from page 1, as the same run. What was merged stays merged."""
     with writing(pull.context.engine) as connection:
         shop_row = hold(connection, pull.lease)
-        run_state.change(connection, pull.run.id, cursor=None, seen=None, watermark=None, pulled=0, unchanged=0)
+        run_state.change(connection, pull.run.id, cursor=None, seen=None, watermark=None, **_UNREAD)
         release(connection, pull.lease)
         wakes = wake_lane(pull.context, connection, shop_row)
     yield from wakes

@@ -16,7 +16,15 @@ from worker.database.types import to_ms
 from worker.items import Finding, PreparedVolatile, prepare, prepare_volatile, source_fp
 from worker.stores.contract import Page, Record, UnreadableRecord, VolatileRecord
 from worker.sync.context import Wake
-from worker.sync.merge import Merged, Observation, merge_absent, merge_records, merge_volatile, record_findings
+from worker.sync.merge import (
+    VOLATILE_FIELDS,
+    Merged,
+    Observation,
+    merge_absent,
+    merge_records,
+    merge_volatile,
+    record_findings,
+)
 from worker.sync.waking import wake_lane
 
 if TYPE_CHECKING:
@@ -39,12 +47,18 @@ class PageReader:
 
     def take(self, page: Page[Any], stamp: int) -> Iterator[Wake]:
         """Merge one page seen at ``stamp``. Yields the lane's wake-up when there is something to send."""
-        self.pulled += len(page.records)
-        self._pull.add("pulled", len(page.records))
+        count = len(page.records) + page.unidentified
+        self.pulled += count
+        self._pull.add("pulled", count)
+        if page.unidentified:
+            self._pull.add("unidentified", page.unidentified)
+            self._pull.add("invalid", page.unidentified)
         notices: dict[str, list[Finding]] = {}
         for notice in page.notices:
             finding = Finding(notice.code, "warning", notice.message, notice.action, notice.owner, "content")
             notices.setdefault(notice.retailer_id, []).append(finding)
+        if "" in notices:
+            self._note(notices.pop(""))
         for part in chunks(page.records):
             if self._pull.run.job == "volatile":
                 yield from self._take_volatile(part, stamp)
@@ -145,11 +159,20 @@ class PageReader:
             else:
                 differing[retailer_id] = prepared
         if differing:
-            yield from self._write(
-                lambda connection, shop_row, now_ms: merge_volatile(
-                    connection, shop_row, pull.run.id, stamp, differing, now_ms
-                )
-            )
+
+            def merge(connection: Connection, shop_row: Row[Any], now_ms: int) -> Merged:
+                found = {retailer_id: prepared.findings for retailer_id, prepared in differing.items()}
+                record_findings(connection, shop_row.id, found, now_ms, fields=VOLATILE_FIELDS)
+                return merge_volatile(connection, shop_row, pull.run.id, stamp, differing, now_ms)
+
+            yield from self._write(merge)
+
+    def _note(self, findings: Sequence[Finding]) -> None:
+        """Findings about records that name no item."""
+        with writing(self._pull.context.engine) as connection:
+            shop_row = hold(connection, self._pull.lease)
+            rows = [IssueRow("", "rules", f.code, f.severity, f.message, f.action, f.owner) for f in findings]
+            issues.record(connection, shop_row.id, rows, database_now(connection))
 
     def _write(self, merge: Callable[[Connection, Row[Any], int], Merged]) -> Iterator[Wake]:
         """One fenced transaction: the merge, its counters, and the lane's next wake-up."""

@@ -22,7 +22,8 @@ from worker.sync.context import Context, Wake
 JOBS: Final = ("full", "delta", "volatile")
 
 _COUNTERS: Final = (
-    "retries", "starts", "pulled", "invalid", "unchanged", "created", "updated", "removed", "accepted", "rejected", "calls"
+    "retries", "starts", "pulled", "unidentified", "invalid", "unchanged", "created", "updated", "removed", "accepted",
+    "rejected", "calls",
 )  # fmt: skip
 
 

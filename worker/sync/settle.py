@@ -10,13 +10,13 @@ from sqlalchemy import Connection, Row
 from worker.database import batches, budgets, run_state
 from worker.database.engine import database_now, writing
 from worker.database.locks import lock_shop
-from worker.errors import Permanent, ShelfbeatError, Throttled, TokenRefused, CatalogRefused
+from worker.errors import CatalogRefused, Permanent, ShelfbeatError, Throttled, TokenRefused
 from worker.graph import BatchStatus, HandleUnknown
 from worker.sync import conclude
 from worker.sync.answers import stop_for
 from worker.sync.completion import finish_runs
 from worker.sync.context import Context, Wake, label
-from worker.sync.manifest import Line, unpack
+from worker.sync.manifest import unpack
 from worker.sync.waking import arrived, wake_lane, wake_push
 
 # Meta takes about two minutes; small batches and the sandbox answer at once. Polls count against a quota of

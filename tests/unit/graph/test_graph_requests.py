@@ -46,14 +46,13 @@ def test_the_callers_records_stay_as_they_were() -> None:
     assert records == RECORDS
 
 
-def test_the_proof_travels_in_the_body_of_a_post() -> None:
+def test_the_proof_travels_in_the_query_of_a_post() -> None:
     meta = answering(ACCEPTED)
     meta.graph(app_secret=SECRET).items_batch("77", [b"{}"], allow_upsert=True)
     assert meta.requests[0].content == (
-        b'{"item_type":"PRODUCT_ITEM","allow_upsert":true,"locale":"en_US","appsecret_proof":"%s","requests":[{}]}'
-        % PROOF.encode()
+        b'{"item_type":"PRODUCT_ITEM","allow_upsert":true,"locale":"en_US","requests":[{}]}'
     )
-    assert meta.requests[0].url.query == b""
+    assert dict(meta.requests[0].url.params) == {"appsecret_proof": PROOF}
 
 
 def test_the_proof_travels_in_the_query_of_a_get() -> None:
@@ -75,7 +74,6 @@ def test_form_encoding_carries_the_requests_as_json_text() -> None:
         "item_type": ["PRODUCT_ITEM"],
         "allow_upsert": ["false"],
         "locale": ["en_US"],
-        "appsecret_proof": [PROOF],
         "requests": ["[" + b",".join(RECORDS).decode() + "]"],
     }
 

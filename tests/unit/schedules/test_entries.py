@@ -10,10 +10,10 @@ def test_beat_sends_a_dispatch_and_a_sweep_that_do_not_pile_up() -> None:
     assert entries() == {
         "dispatch": {
             "task": "worker.sync.dispatch",
-            "schedule": 10.0,
-            "options": {"queue": "control", "expires": 10.0},
+            "schedule": 5.0,
+            "options": {"queue": "control", "expires": 60.0},
         },
-        "sweep": {"task": "worker.sync.sweep", "schedule": 30.0, "options": {"queue": "control", "expires": 30.0}},
+        "sweep": {"task": "worker.sync.sweep", "schedule": 30.0, "options": {"queue": "control", "expires": 60.0}},
     }
 
 

@@ -80,10 +80,7 @@ def upgrade() -> None:
         ),
         sa.Column("share_limit", sa.Integer(), nullable=False, comment="largest call it may travel in; 0: any"),
         sa.Column(
-            "uncertain",
-            sa.SmallInteger(),
-            nullable=False,
-            comment="what Meta may hold differently from the snapshot: 1 content and status, 2 volatile",
+            "uncertain", sa.SmallInteger(), nullable=False, comment="Meta may hold it otherwise: 1 content; 2 volatile"
         ),
         sa.Column("content_quarantine", sa.SmallInteger(), nullable=False, comment="0 none, 1 our rules, 2 Meta"),
         sa.Column("volatile_quarantine", sa.SmallInteger(), nullable=False, comment="0 none, 1 our rules, 2 Meta"),
@@ -133,7 +130,7 @@ def upgrade() -> None:
             "content_floor",
             sa.BigInteger(),
             nullable=False,
-            comment="every known item's content was seen at or after this stamp",
+            comment="all known content was seen at or after this stamp",
         ),
         sa.Column("volatile_floor", sa.BigInteger(), nullable=False, comment="the same for the volatile half"),
         sa.Column("created_at", INSTANT, nullable=False),
@@ -269,13 +266,11 @@ def upgrade() -> None:
         sa.Column("complete", sa.Boolean(), nullable=False),
         sa.Column("retry_since", INSTANT, nullable=True, comment="first failure of the pull since its last progress"),
         sa.Column("retries", sa.Integer(), nullable=False),
-        sa.Column(
-            "starts",
-            sa.Integer(),
-            nullable=False,
-            comment="slices begun without progress; stops a pull that kills its worker",
-        ),
+        sa.Column("starts", sa.Integer(), nullable=False, comment="slices begun without progress since"),
         sa.Column("pulled", sa.Integer(), nullable=False),
+        sa.Column(
+            "unidentified", sa.Integer(), nullable=False, comment="records without an id: then absence proves nothing"
+        ),
         sa.Column("invalid", sa.Integer(), nullable=False),
         sa.Column("unchanged", sa.Integer(), nullable=False),
         sa.Column("created", sa.Integer(), nullable=False),
