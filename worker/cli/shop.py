@@ -123,8 +123,13 @@ def show(slug: str, *, as_json: bool) -> None:
 @click.option("--reason", default="Paused by hand.", show_default=True, help="Shown wherever the shop is.")
 @one_sentence
 def pause(slug: str, reason: str) -> None:
-    """Stop syncing a shop until 'shop resume'. What Meta has stays as it is."""
-    _set_state(slug, "paused", reason, "shop.paused")
+    """Stop syncing a shop until 'shop resume'. What Meta has stays as it is; runs under way are canceled."""
+    from worker.database.engine import database_now, writing
+    from worker.sync.completion import cancel_runs
+
+    shop_id = _set_state(slug, "paused", reason, "shop.paused")
+    with database() as engine, writing(engine) as connection:
+        cancel_runs(connection, shop_id, database_now(connection), f"The shop was paused: {reason}")
     click.echo(f"{slug} is paused. Go on with: celery -A worker shop resume {slug}")
 
 

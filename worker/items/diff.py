@@ -163,7 +163,7 @@ def plan(acked: Acked | None, want: Want, now_ms: int) -> Op:
     if not content_due and not volatile_due:
         return Op.DROP
     content_free = want.payload_id is not None and _free(want.content_quarantine, want, now_ms)
-    volatile_free = _free(want.volatile_quarantine, want, now_ms)
+    volatile_free = carries_volatile(want, now_ms)
     can_volatile = live and volatile_due and volatile_free
     if can_volatile and (want.lane == LANE_VOLATILE or not content_due):
         return Op.VOLATILE

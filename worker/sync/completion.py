@@ -9,6 +9,7 @@ import structlog
 from sqlalchemy import Connection, Row
 
 from worker.database import run_state
+from worker.database.locks import lock_shop
 from worker.database.types import to_ms
 from worker.sync.context import Wake, label
 
@@ -50,6 +51,14 @@ def end_run(
             error=error,
         )
     return wake_next(connection, shop_row, run.job)
+
+
+def cancel_runs(connection: Connection, shop_id: int, now: datetime, why: str) -> None:
+    """End every open run of a shop that stops; what is pending goes with a later push."""
+    shop_row = lock_shop(connection, shop_id)
+    if shop_row is not None:
+        for run in run_state.open_runs(connection, shop_id):
+            end_run(connection, shop_row, run, "canceled", now, why)
 
 
 def wake_next(connection: Connection, shop_row: Row[Any], job: str) -> list[Wake]:

@@ -50,9 +50,7 @@ def accept(connection: Connection, shop_row: Row[Any], lines: Sequence[Line], no
         before, want = known.get(line.retailer_id, ledger.UNKNOWN)
         if want is None:
             continue
-        acked = _moved(before, want, line)
-        if acked is not None:
-            moved[line.retailer_id] = acked
+        acked = moved[line.retailer_id] = _moved(before, want, line)
         want = want._replace(batch_id=None, uncertain=want.uncertain & ~_doubt(line), strikes=0, share_limit=0)
         finished = {line.run_id, line.volatile_run}
         if plan(acked, want, now_ms) is Op.DROP:
@@ -165,19 +163,14 @@ def reopen(
     _count(connection, rejected, "rejected")
 
 
-def _moved(before: Acked | None, want: Want, line: Line) -> Acked | None:
-    """The snapshot row after Meta saved this line; None if Meta has no such item."""
+def _moved(before: Acked | None, want: Want, line: Line) -> Acked:
+    """The snapshot row after Meta saved this line. Halves that it has of an item we did not know of stay unknown."""
+    before = before or Acked(want.seq, 0, 0, 0, 0, 0, 0)
     if line.parts & ARCHIVE:
-        # An item whose creation had no outcome turns out to be there: hidden, and its halves unknown.
-        before = before or Acked(want.seq, 0, 0, 0, 0, 0, 0)
         # Its return is always a miss, and nothing older than the decision to archive brings it back.
         stamp = max(before.content_stamp, line.content_stamp)
         volatile_fp = 0 if want.uncertain & UNCERTAIN_VOLATILE else before.volatile_fp
         return before._replace(src_fp=0, volatile_fp=volatile_fp, content_stamp=stamp, state=before.state | 1)
-    if before is None:
-        if line.parts != CONTENT | VOLATILE:
-            return None
-        before = Acked(want.seq, 0, 0, 0, 0, 0, 0)
     after = before
     if line.parts & CONTENT:
         after = after._replace(content_fp=line.content_fp, content_stamp=line.content_stamp, state=after.state & ~1)
