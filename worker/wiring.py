@@ -53,8 +53,23 @@ def open_context(settings: Settings) -> Context:
         seed=_seed,
         monotonic=time.monotonic,
         owner=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",
+        is_dead=_is_dead,
         limits=Limits(drain_s=settings.meta_drain_s),
     )
+
+
+def _is_dead(owner: str) -> bool:
+    """Whether a process of this host has ended; a number that was given out again keeps its lease until it expires."""
+    host, pid, _ = owner.rsplit(":", 2)
+    if host != socket.gethostname():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        pass  # it lives, as another user's
+    return False
 
 
 def graph_config(settings: Settings) -> GraphConfig:

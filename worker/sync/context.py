@@ -80,6 +80,7 @@ class Context:
         sender: The Graph client of a shop row, cached by the process. Raises ``Permanent`` if its token is unreadable.
         seed: What shapes the items of a shop row besides their records.
         monotonic: Seconds that only grow, for deadlines within a process.
+        is_dead: Whether the process of a lease's owner is known to have ended.
         progress: Told in a few words how far a long task is.
     """
 
@@ -90,6 +91,7 @@ class Context:
     monotonic: Callable[[], float]
     owner: str
     limits: Limits = field(default_factory=Limits)
+    is_dead: Callable[[str], bool] = lambda _: False
     progress: Callable[[str], None] = _silent
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, exists, select
 
 from worker.database import batches, ledger, run_state
 from worker.database.engine import database_now, reading, writing
-from worker.database.locks import is_held, lock_shop
+from worker.database.locks import is_held, lock_shop, release_dead
 from worker.database.tables import payload, shop
 from worker.database.types import to_ms
 from worker.sync import completion
@@ -55,6 +55,7 @@ def _needs_attention(connection: Connection, shop_id: int) -> bool:
 
 def _look_after(context: Context, connection: Connection, shop_row: Row[Any]) -> list[Wake]:
     now = database_now(connection)
+    release_dead(connection, shop_row.id, context.is_dead)
     wakes: list[Wake] = []
     for run in run_state.open_runs(connection, shop_row.id):
         if shop_row.state == "active" and run.deadline < now and run.state != "held":
