@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from worker.database import issues, ledger, run_state
 from worker.database.bulk import chunks
@@ -14,10 +14,8 @@ from worker.items import source_fp
 from worker.sync.context import Wake
 from worker.sync.merge import merge_absent
 from worker.sync.reading import DUPLICATE, PageReader
+from worker.sync.slice import Pull
 from worker.sync.waking import wake_lane
-
-if TYPE_CHECKING:
-    from worker.sync.pull import Pull
 
 # The breaker: more than a tenth and at least ten items, or more than half of any shop.
 _SHARE: Final = 0.10

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -24,12 +23,13 @@ from worker.database.engine import database_now, reading, writing
 from worker.database.locks import Lease, acquire, draw_stamp, hold, lock_shop, release
 from worker.database.tables import schedule, shop
 from worker.database.types import to_ms
-from worker.errors import Fenced, Permanent, ShelfbeatError, Throttled, Transient
+from worker.errors import Fenced, Permanent, ShelfbeatError, Transient
 from worker.items.bitmap import Bitmap
-from worker.stores.contract import CursorExpired, Page, Store
-from worker.sync import absence, completion
+from worker.stores.contract import CursorExpired, Page
+from worker.sync import absence, completion, interruption
 from worker.sync.context import MAX_DELAY_S, Context, Wake
 from worker.sync.reading import PageReader
+from worker.sync.slice import Pull, commit
 from worker.sync.waking import wake_lane
 
 log = structlog.get_logger("shelfbeat.sync")
@@ -37,33 +37,11 @@ log = structlog.get_logger("shelfbeat.sync")
 # A pull whose worker died this often without any progress between is ended: it may be what kills it.
 _STARTS: Final = 5
 
-# Counters that start again with the first page; what was merged stays counted.
-_UNREAD: Final = {"pulled": 0, "unidentified": 0, "unchanged": 0}
-
 # How often the lease is renewed while the store is slow.
 _RENEW_S: Final = 20.0
 
 # How often a long pull writes down how far it is.
 _COMMIT_S: Final = 2.0
-
-
-@dataclass(slots=True)
-class Pull:
-    """One slice at work. ``counts`` are those not yet committed with the cursor."""
-
-    context: Context
-    lease: Lease
-    shop: Row[Any]
-    run: Row[Any]
-    store: Store
-    seen: Bitmap
-    cursor: str | None
-    since: str | None
-    counts: dict[str, int] = field(default_factory=dict)
-    watermark: str | None = None
-
-    def add(self, name: str, number: int = 1) -> None:
-        self.counts[name] = self.counts.get(name, 0) + number
 
 
 def run_slice(context: Context, run_id: str) -> Iterator[Wake]:
@@ -76,7 +54,7 @@ def run_slice(context: Context, run_id: str) -> Iterator[Wake]:
     try:
         store = context.open_store(shop_row)
     except ShelfbeatError as error:
-        yield from _fail_before(context, run, error)
+        yield from interruption.fail_before(context, run, error)
         return
     with closing(store):
         seed = context.seed(shop_row, store)
@@ -140,7 +118,7 @@ def _begin(
         values |= {"started_at": now, "base_stamp": stamp, "item_mark": shop_row.item_seq, "seed": seed}
     elif run.seed != seed:
         # Rules, mapping or adapter changed under a running pull: what it has read so far was judged otherwise.
-        values |= {"seed": seed, "cursor": None, "seen": None, **_UNREAD}
+        values |= {"seed": seed, "cursor": None, "seen": None, **interruption.UNREAD}
     run_state.change(connection, run_id, **values)
     if shop_row.seed not in (0, seed) and run.job != "full":
         _force_full(connection, shop_row, now)
@@ -173,11 +151,11 @@ def _go_on(pull: Pull) -> Iterator[Wake]:
     try:
         yield from _read(pull)
     except CursorExpired:
-        yield from _start_over(pull)
+        yield from interruption.start_over(pull)
     except Transient as error:
-        yield from _retry(pull, error)
+        yield from interruption.retry(pull, error)
     except Permanent as error:
-        yield from _fail(pull, str(error))
+        yield from interruption.fail(pull, str(error))
 
 
 def _read(pull: Pull) -> Iterator[Wake]:
@@ -204,7 +182,7 @@ def _read(pull: Pull) -> Iterator[Wake]:
         now = context.monotonic()
         if now - committed >= _COMMIT_S:
             with writing(context.engine) as connection:
-                _commit(pull, connection, hold(connection, pull.lease))
+                commit(pull, connection, hold(connection, pull.lease))
             committed = now
         if now - started >= context.limits.slice_s:
             yield from _hand_over(pull)
@@ -235,29 +213,10 @@ def _ask(pull: Pull) -> Page[Any]:
     return pull.store.volatile(pull.since, pull.cursor)
 
 
-def _commit(pull: Pull, connection: Connection, shop_row: Row[Any]) -> None:
-    """Write down the cursor with the bits and counts that belong to it, as one."""
-    now = database_now(connection)
-    run_state.change(
-        connection,
-        pull.run.id,
-        cursor=pull.cursor,
-        seen=bytes(pull.seen),
-        watermark=pull.watermark,
-        starts=0,
-        retries=0,
-        retry_since=None,
-        deadline=now + run_state.PATIENCE["pulling"],
-    )
-    run_state.count(connection, pull.run.id, pull.counts)
-    budgets.succeeded(connection, budgets.store(shop_row.store_url), now, None)
-    pull.counts.clear()
-
-
 def _hand_over(pull: Pull) -> Iterator[Wake]:
     with writing(pull.context.engine) as connection:
         shop_row = hold(connection, pull.lease)
-        _commit(pull, connection, shop_row)
+        commit(pull, connection, shop_row)
         release(connection, pull.lease)
         wakes = wake_lane(pull.context, connection, shop_row)
     yield from wakes
@@ -271,7 +230,7 @@ def _complete(pull: Pull, *, whole: bool) -> Iterator[Wake]:
         refused = yield from absence.archive_absent(pull)
     with writing(pull.context.engine) as connection:
         shop_row = hold(connection, pull.lease)
-        _commit(pull, connection, shop_row)
+        commit(pull, connection, shop_row)
         now = database_now(connection)
         if refused is not None:
             release(connection, pull.lease)
@@ -315,60 +274,3 @@ def _move_on(pull: Pull, connection: Connection, shop_row: Row[Any], *, whole: b
     release(connection, pull.lease)
     wakes = completion.finish_runs(connection, shop_row, now)
     return wakes + wake_lane(pull.context, connection, shop_row)
-
-
-def _start_over(pull: Pull) -> Iterator[Wake]:
-    """The store forgot the cursor: from page 1, as the same run. What was merged stays merged."""
-    with writing(pull.context.engine) as connection:
-        shop_row = hold(connection, pull.lease)
-        run_state.change(connection, pull.run.id, cursor=None, seen=None, watermark=None, **_UNREAD)
-        release(connection, pull.lease)
-        wakes = wake_lane(pull.context, connection, shop_row)
-    yield from wakes
-    yield completion.pull_wake(pull.shop, pull.run)
-
-
-def _retry(pull: Pull, error: Transient) -> Iterator[Wake]:
-    """Wait and go on at the same page, for a while; a throttle is waited out and costs no attempt."""
-    with writing(pull.context.engine) as connection:
-        shop_row = hold(connection, pull.lease)
-        now = database_now(connection)
-        if isinstance(error, Throttled):
-            until = budgets.block(connection, budgets.store(shop_row.store_url), now, error.retry_after_s, str(error))
-            run_state.change(connection, pull.run.id, starts=0)
-            delay_s = (until - now).total_seconds()
-        else:
-            since = pull.run.retry_since or now
-            if (now - since).total_seconds() >= pull.context.limits.pull_retry_s:
-                delay_s = -1.0
-            else:
-                delay_s = error.retry_after_s or min(2.0**pull.run.retries, 8.0)
-                run_state.change(connection, pull.run.id, starts=0, retries=pull.run.retries + 1, retry_since=since)
-        if delay_s >= 0:
-            release(connection, pull.lease)
-    if delay_s < 0:
-        yield from _fail(pull, str(error))
-    else:
-        log.warning("pull.retry", shop=pull.shop.slug, run=pull.run.id, job=pull.run.job, error=str(error))
-        yield completion.pull_wake(pull.shop, pull.run, min(delay_s, MAX_DELAY_S))
-
-
-def _fail(pull: Pull, error: str) -> Iterator[Wake]:
-    with writing(pull.context.engine) as connection:
-        shop_row = hold(connection, pull.lease)
-        run_state.count(connection, pull.run.id, pull.counts)
-        release(connection, pull.lease)
-        wakes = completion.end_run(connection, shop_row, pull.run, "failed", database_now(connection), error)
-        wakes += wake_lane(pull.context, connection, shop_row)
-    yield from wakes
-
-
-def _fail_before(context: Context, run: Row[Any], error: ShelfbeatError) -> Iterator[Wake]:
-    with writing(context.engine) as connection:
-        shop_row = lock_shop(connection, run.shop_id)
-        wakes = (
-            []
-            if shop_row is None
-            else completion.end_run(connection, shop_row, run, "failed", database_now(connection), str(error))
-        )
-    yield from wakes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from sqlalchemy import Connection, Row
 
@@ -25,10 +25,8 @@ from worker.sync.merge import (
     merge_volatile,
     record_findings,
 )
+from worker.sync.slice import Pull
 from worker.sync.waking import wake_lane
-
-if TYPE_CHECKING:
-    from worker.sync.pull import Pull
 
 DUPLICATE: Final = "id.duplicate"
 
