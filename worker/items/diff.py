@@ -179,8 +179,9 @@ def routed(acked: Acked | None, want: Want, now_ms: int, *, urgent: bool = False
         want = want._replace(lane=LANE_VOLATILE)
     op = plan(acked, want, now_ms)
     if op is Op.WAIT:
-        by_meta = BY_META in (want.content_quarantine, want.volatile_quarantine)
-        return want._replace(due_at=want.retry_at or FAR if by_meta else FAR)
+        # Once Meta's quarantine is over, what still holds an item is our own verdict: nothing but new data frees it.
+        retry_at = want.retry_at or 0
+        return want._replace(due_at=retry_at if retry_at > now_ms else FAR)
     lane = {Op.VOLATILE: LANE_VOLATILE, Op.ARCHIVE: LANE_STATUS, Op.CONTENT: LANE_CONTENT}.get(op, want.lane)
     return want._replace(lane=lane, due_at=now_ms)
 
@@ -304,6 +305,7 @@ def observe_absent(acked: Acked | None, want: Want | None, *, stamp: int, run_id
         status=ARCHIVED,
         status_stamp=stamp,
         content_quarantine=NOT_QUARANTINED,
+        volatile_quarantine=NOT_QUARANTINED,
         attempts=0,
         retry_at=None,
         run_id=run_id,

@@ -51,7 +51,9 @@ def accept(connection: Connection, shop_row: Row[Any], lines: Sequence[Line], no
         if want is None:
             continue
         acked = moved[line.retailer_id] = _moved(before, want, line)
-        want = want._replace(batch_id=None, uncertain=want.uncertain & ~_doubt(line), strikes=0, share_limit=0)
+        # The return of a hidden item sends it whole, so no doubt about it outlives the archive.
+        doubt = 0 if line.parts & ARCHIVE else want.uncertain & ~_doubt(line)
+        want = want._replace(batch_id=None, uncertain=doubt, strikes=0, share_limit=0)
         finished = {line.run_id, line.volatile_run}
         if plan(acked, want, now_ms) is Op.DROP:
             done.append(line.retailer_id)
@@ -99,8 +101,8 @@ def reject(
                 removed.update(runs)
                 continue
             acked = None
-            if want.payload_id is None:
-                gone.append(retailer_id)  # the next full has its content and creates it
+            if want.payload_id is None or want.volatile is None:
+                gone.append(retailer_id)  # the next full has all of it and creates it
                 rejected.update(runs)
             else:
                 kept[retailer_id] = routed(None, want._replace(batch_id=None), now_ms)
@@ -183,10 +185,8 @@ def _moved(before: Acked | None, want: Want, line: Line) -> Acked:
 
 
 def _doubt(line: Line) -> int:
-    """What Meta may hold otherwise while a line has no outcome. A hidden item is sent whole when it returns."""
-    if line.parts & ARCHIVE:
-        return UNCERTAIN_CONTENT | UNCERTAIN_VOLATILE
-    content = UNCERTAIN_CONTENT if line.parts & CONTENT else 0
+    """What Meta may hold otherwise while a line has no outcome. The status travels with the content."""
+    content = UNCERTAIN_CONTENT if line.parts & (CONTENT | ARCHIVE) else 0
     return content | (UNCERTAIN_VOLATILE if line.parts & VOLATILE else 0)
 
 
