@@ -44,17 +44,22 @@ _SHORT_CAPS = 5
 
 def plain_line(text: str) -> str:
     """One line: markup and invisible characters out, white space joined."""
-    if text.isprintable() and "<" not in text and "&" not in text and "  " not in text:
-        return text.strip(" ")
-    return _SPACE.sub(" ", _clean(text)).strip()
+    text = _clean(text)
+    return _joined(text) if text.isprintable() else _SPACE.sub(" ", text).strip()
 
 
 def plain_paragraphs(text: str) -> str:
     """Several lines: block elements and ``<br>`` become breaks, at most one empty line in a row."""
-    if text.isprintable() and "<" not in text and "&" not in text and "  " not in text:
-        return text.strip(" ")
-    text = _SPACES_IN_LINE.sub(" ", _BREAKS.sub("\n", _SPACES_IN_LINE.sub(" ", _clean(text))))
+    text = _clean(text)
+    if text.isprintable():
+        return _joined(text)
+    text = _SPACES_IN_LINE.sub(" ", _BREAKS.sub("\n", _SPACES_IN_LINE.sub(" ", text)))
     return _MANY_BREAKS.sub("\n\n", text).strip()
+
+
+def _joined(text: str) -> str:
+    """Printable text has no white space but the ordinary one; most of it needs no more than a look."""
+    return " ".join(text.split()) if "  " in text else text.strip(" ")
 
 
 def lowered(text: str) -> str:
@@ -102,7 +107,7 @@ def _clean(text: str) -> str:
     if len(text) > READ_CHARS:
         text = text[:READ_CHARS]
     # Feeds escape HTML once or twice over, so what an entity turns into may be markup again.
-    for _ in range(4):
+    for _ in range(4 if "<" in text or "&" in text else 0):
         before = text
         if "<" in text:
             text = _without_markup(text)
@@ -110,7 +115,7 @@ def _clean(text: str) -> str:
             text = _ENTITY.sub(_character, text)
         if text == before:
             break
-    return _INVISIBLE.sub("", text)
+    return text if text.isprintable() else _INVISIBLE.sub("", text)
 
 
 def _character(match: re.Match[str]) -> str:
