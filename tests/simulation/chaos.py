@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from tests.simulation.world import Crash, World
+from worker.database.tables import pending, snapshot
 from worker.errors import BadInput
+from worker.items import prepare
 from worker.sandbox.batches import BatchFault
+from worker.sync.context import Limits
 
 _PRICES = ("9.00 USD", "10.00 USD", "11.00 USD", "12.50 USD")
 _COLORS = ("red", "blue", None)
@@ -18,10 +22,11 @@ _COLORS = ("red", "blue", None)
 class Chaos:
     """One shop of about a dozen items, three jobs, and faults at every step."""
 
-    def __init__(self, path: Path, seed: int) -> None:
-        self.world = World(path, seed, latency_s=15.0)
+    def __init__(self, path: Path, seed: int, *, limits: Limits | None = None) -> None:
+        self.world = World(path, seed, limits=limits, latency_s=15.0)
         self.rng = self.world.rng
         self.depth = 0
+        self.before: list[tuple[str, dict[str, Any]]] = []
         self.crashes = self.zombies = self.lost = self.doubled = 0
         for number in range(12):
             self.world.shelf.put(f"sku-{number:02}")
@@ -46,27 +51,41 @@ class Chaos:
         world.settle_down()
         self.judge()
 
+    def problem(self) -> str | None:
+        """Run, and say what went wrong in the end; None if nothing did."""
+        try:
+            self.run()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the seed has found it
+            return f"{type(error).__name__}: {error}"
+        return None
+
+    def tally(self) -> dict[str, int]:
+        """How much was thrown at it: a simulation without crashes proves nothing about them."""
+        return {
+            "calls": len(self.world.calls),
+            "crashes": self.crashes,
+            "zombies": self.zombies,
+            "lost": self.lost,
+            "doubled": self.doubled,
+        }
+
+    def close(self) -> None:
+        self.world.close()
+
     def judge(self) -> None:
         world = self.world
         problems = world.differences()
-        problems += [f"{key} was in two calls that could land in any order" for key in world.overlaps()]
-        problems += [f"{row.retailer_id} is still pending" for row in self._wants()]
+        problems += [f"{key} was in two calls that could land in any order" for key in sorted(world.overlaps)]
+        problems += [f"{owner} sent without holding the lane" for owner in world.intruders]
+        problems += [f"{row.retailer_id} is still pending" for row in world.rows(pending)]
         problems += self._misbelieved()
         assert not problems, problems
 
-    def _wants(self) -> list[Any]:
-        from worker.database.tables import pending
-
-        return world_rows(self.world, pending)
-
     def _misbelieved(self) -> list[str]:
         """Where the snapshot claims what Meta does not have."""
-        from worker.database.tables import snapshot
-        from worker.items import prepare
-
         shown = self.world.at_meta()
         problems = []
-        for row in world_rows(self.world, snapshot):
+        for row in self.world.rows(snapshot):
             if row.state & 1:
                 if row.retailer_id in shown:
                     problems.append(f"{row.retailer_id} is believed archived")
@@ -126,11 +145,12 @@ class Chaos:
         if dice < 0.03:
             self._change_store()
         # Held up at a point where no transaction is open: others go on, perhaps past the lease.
-        elif dice < 0.045 and self.depth == 0 and name in ("begin", "after items_batch", "before page", "after page"):
+        elif dice < 0.055 and self.depth == 0 and name in ("begin", "after items_batch", "before page", "after page"):
             self.zombies += 1
             self.depth += 1
+            self.world.now_s += rng.choice((0.5, 2, 40, 100, 100))
             for _ in range(rng.randrange(1, 8)):
-                self.world.now_s += rng.choice((0.5, 2, 40, 100))
+                self.world.now_s += rng.choice((0.5, 2, 40))
                 self._surviving(self._something)
             self.depth -= 1
 
@@ -138,6 +158,11 @@ class Chaos:
         shelf, rng = self.world.shelf, self.rng
         dice = rng.random()
         key = rng.choice(sorted(shelf.items)) if shelf.items else "sku-00"
+        if dice < 0.2 and self.before:
+            self._change_back()
+            return
+        if key in shelf.items:
+            self.before.append((key, dict(shelf.items[key])))
         if dice < 0.45:
             shelf.put(key, price=rng.choice(_PRICES))
         elif dice < 0.6:
@@ -151,40 +176,44 @@ class Chaos:
         else:
             shelf.failing = rng.randrange(3)
 
+    def _change_back(self) -> None:
+        """An item returns to what it was a moment ago, perhaps while the change is on its way."""
+        key, item = self.before.pop()
+        shelf = self.world.shelf
+        if key in shelf.items:
+            shelf.put(key, **dict.fromkeys(shelf.items[key].keys() - item.keys()), **item)
+
     def _call(self, edge: str, _: httpx.Request) -> BatchFault | httpx.Response | None:
-        rng = self.rng
-        dice = rng.random()
         if edge != "items_batch":
-            if dice < 0.03:
-                return _refusal(80009, "too many calls")
-            return httpx.Response(502, text="Bad gateway") if dice < 0.06 else None
-        if dice < 0.04:
-            return _refusal(80014, "too many calls")
-        if dice < 0.07:
-            return _refusal(2, "try again")
-        if dice < 0.09:
-            return _refusal(1, "Please reduce the amount of data you're asking for, then retry your request")
-        if dice < 0.12:
-            return BatchFault(ending="error", share=rng.random())
-        if dice < 0.14:
-            return BatchFault(ending="canceled", share=rng.random())
-        if dice < 0.16:
-            return BatchFault(ending="never")
-        if dice < 0.18:
-            return BatchFault(forget=True)
-        if dice < 0.20:
-            return BatchFault(no_handle=True)
-        if dice < 0.25:
-            return BatchFault(reject_count=1)
-        if dice < 0.27:
-            return BatchFault(reject_count=1, hide_ids=True)
-        if dice < 0.30:
-            return BatchFault(delay_s=rng.random() * 80)
+            return self._drawn(
+                (0.03, lambda: _refusal(80009, "too many calls")),
+                (0.03, lambda: httpx.Response(502, text="Bad gateway")),
+            )
+        rng = self.rng
+        return self._drawn(
+            (0.04, lambda: _refusal(80014, "too many calls")),
+            (0.03, lambda: _refusal(2, "try again")),
+            (0.02, lambda: _refusal(1, "Please reduce the amount of data you're asking for, then retry your request")),
+            (0.03, lambda: BatchFault(ending="error", share=rng.random())),
+            (0.02, lambda: BatchFault(ending="canceled", share=rng.random())),
+            (0.02, lambda: BatchFault(ending="never")),
+            (0.02, lambda: BatchFault(forget=True)),
+            (0.02, lambda: BatchFault(no_handle=True)),
+            (0.05, lambda: BatchFault(reject_count=1)),
+            (0.02, lambda: BatchFault(reject_count=1, hide_ids=True)),
+            (0.03, lambda: BatchFault(delay_s=rng.random() * 80)),
+        )
+
+    def _drawn(
+        self, *faults: tuple[float, Callable[[], BatchFault | httpx.Response]]
+    ) -> BatchFault | httpx.Response | None:
+        """One of these faults, each with its share of all calls, or none."""
+        dice = self.rng.random()
+        for share, fault in faults:
+            if dice < share:
+                return fault()
+            dice -= share
         return None
-
-
-def world_rows(world: World, table: Any) -> list[Any]:
-    return world.rows(table)
 
 
 def _refusal(code: int, message: str) -> httpx.Response:

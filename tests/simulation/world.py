@@ -9,8 +9,12 @@ from __future__ import annotations
 
 import json
 import random
+import sqlite3
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,27 +35,42 @@ from worker.sync.context import Context, Limits, Wake
 CATALOG = "1001"
 SLUG = "acme"
 
+# Small calls, so that a dozen items take several; waits long enough for whatever this Meta may still do.
+LIMITS = Limits(batch_items=5, drain_s=120.0, handle_s=900.0)
+
 
 class Crash(BaseException):
     """The process died here: nothing catches it."""
 
 
 class World:
-    """One shop, its store, Meta, and as many workers as crash and come back."""
+    """One shop, its store, Meta, and as many workers as crash and come back.
+
+    Attributes:
+        calls: Time, records and ``allow_upsert`` of every call that reached ``items_batch``.
+        asked: Requests that left for Meta, of any kind.
+        overlaps: Items that two calls could have changed in any order: Meta promises none between handles.
+        intruders: Processes that sent without holding the lane's lease.
+    """
 
     def __init__(self, path: Path, seed: int, *, limits: Limits | None = None, latency_s: float = 20.0) -> None:
         self.rng = random.Random(seed)
         self.now_s = 1_800_000_000.0
+        self._path = path
+        path.write_bytes(_empty_database())
         self.engine = make_engine(f"sqlite:///{path}", clock=lambda: self.now_s)
-        metadata.create_all(self.engine)
+        event.listen(self.engine, "connect", _without_safety)
         self.shelf = Shelf(self.time)
         self.meta = CatalogModel(
             self.time, random.Random(seed + 1), ModelSettings(latency_s=latency_s, latency_spread=0.9)
         )
         self.seed_part = 1
-        self.limits = limits or Limits(batch_items=5, drain_s=120.0, handle_s=900.0)
+        self.limits = limits or LIMITS
         self.wakes: list[tuple[float, Wake]] = []
         self.calls: list[tuple[float, list[dict[str, Any]], bool]] = []
+        self.asked = 0
+        self.overlaps: set[str] = set()
+        self.intruders: list[str] = []
         self.on_step: Callable[[str], None] = lambda _: None
         self.on_call: Callable[[str, httpx.Request], BatchFault | httpx.Response | None] = lambda *_: None
         event.listen(self.engine, "checkout", lambda *_: self.on_step("begin"))
@@ -65,21 +84,31 @@ class World:
                     )
                 )
 
+    def close(self) -> None:
+        """Leave no file behind: a few hundred seeds would fill a small disk in memory."""
+        self.engine.dispose()
+        for part in ("", "-wal", "-shm"):
+            Path(f"{self._path}{part}").unlink(missing_ok=True)
+
     def time(self) -> float:
         return self.now_s
 
     def context(self) -> Context:
         """A process of its own: its lease owner and its Graph client are new."""
-        graph = Graph(
-            GraphConfig(base_url="https://graph.test"), "test-token", transport=httpx.MockTransport(self._answer)
-        )
+        owner = f"process-{self.rng.random()}"
+
+        @cache
+        def sender(_: Any) -> Graph:
+            transport = httpx.MockTransport(lambda request: self._answer(owner, request))
+            return Graph(GraphConfig(base_url="https://graph.test"), "test-token", transport=transport)
+
         return Context(
             engine=self.engine,
             open_store=lambda _: self.shelf.open(),
-            sender=lambda _: graph,
+            sender=lambda _: sender(None),
             seed=lambda *_: source_seed(self.seed_part),
             monotonic=self.time,
-            owner=f"process-{self.rng.random()}",
+            owner=owner,
             limits=self.limits,
         )
 
@@ -194,8 +223,11 @@ class World:
 
     # Meta
 
-    def _answer(self, request: httpx.Request) -> httpx.Response:
+    def _answer(self, owner: str, request: httpx.Request) -> httpx.Response:
+        self.asked += 1
         edge = request.url.path.rsplit("/", 1)[1]
+        if edge == "items_batch" and owner != self._holder():
+            self.intruders.append(owner)
         self.on_step(f"before {edge}")
         injected = self.on_call(edge, request)
         if isinstance(injected, httpx.Response):
@@ -206,15 +238,19 @@ class World:
             self.calls.append((self.now_s, records, payload["allow_upsert"]))
             payload = {key: value for key, value in payload.items() if key not in ("locale", "access_token")}
             status, body = self.meta.items_batch(CATALOG, payload, fault=injected or NO_FAULT)
+            for handle in body.get("handles", ()):
+                self.overlaps.update(self.meta.batches[handle].overlapping)
         else:
             params = {key: value for key, value in request.url.params.items() if key != "locale"}
             status, body = self.meta.batch_status(CATALOG, params)
         self.on_step(f"after {edge}")
         return httpx.Response(status, json=body)
 
-    def overlaps(self) -> list[str]:
-        """Items that two calls could have changed in any order: Meta promises none between handles."""
-        return sorted(key for one in self.meta.batches.values() for key in one.overlapping)
+    def _holder(self) -> str | None:
+        """Who holds the lane. Read past the engine, whose connections are steps at which things happen."""
+        with closing(sqlite3.connect(self._path)) as connection:
+            row = connection.execute("SELECT owner FROM lease WHERE lane = 'push'").fetchone()
+        return None if row is None else row[0]
 
 
 @contextmanager
@@ -240,6 +276,22 @@ def dying(world: World, step: str, at: int = 1) -> Iterator[None]:
         world.on_step = before
 
 
+@cache
+def _empty_database() -> bytes:
+    """A database file with our tables and no rows: copying it is cheaper than making the tables for every world."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "empty.db"
+        engine = make_engine(f"sqlite:///{path}")
+        metadata.create_all(engine)
+        engine.dispose()  # the last connection to close brings the write-ahead log into the file
+        return path.read_bytes()
+
+
+def _without_safety(connection: Any, _: Any) -> None:
+    # The machine does not lose power here: our crashes are exceptions.
+    connection.execute("PRAGMA synchronous = OFF")
+
+
 def _shop() -> Any:
     return shop.insert().values(
         slug=SLUG,
@@ -256,11 +308,5 @@ def _shop() -> Any:
         item_seq=0,
         content_floor=0,
         volatile_floor=0,
-        created_at=_epoch(),
+        created_at=datetime(2027, 1, 1, tzinfo=UTC),
     )
-
-
-def _epoch() -> Any:
-    from datetime import UTC, datetime
-
-    return datetime(2027, 1, 1, tzinfo=UTC)

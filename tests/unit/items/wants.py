@@ -54,7 +54,7 @@ def seen(**changes: Any) -> Seen:
 
 def seen_volatile(**changes: Any) -> SeenVolatile:
     """Price and stock equal to those of ``acked()``, seen at stamp 9."""
-    return SeenVolatile(9, 200, b"v200", True, 0, b"", 0)._replace(**changes)  # noqa: FBT003 - columns by position
+    return SeenVolatile(9, 200, b"v200", True, 0, b"", 0)._replace(**changes)
 
 
 STAMPS = st.integers(1, 9)
@@ -63,9 +63,7 @@ VOLATILES = st.sampled_from((200, 201))
 SOURCES = st.sampled_from((0, 10, 11))
 QUARANTINES = st.sampled_from((NOT_QUARANTINED, BY_RULES, BY_META))
 
-ACKED = st.builds(
-    Acked, st.just(7), SOURCES, CONTENTS, VOLATILES, STAMPS, STAMPS, st.sampled_from((0, 1, 4, 5))
-)
+ACKED = st.builds(Acked, st.just(7), SOURCES, CONTENTS, VOLATILES, STAMPS, STAMPS, st.sampled_from((0, 1, 4, 5)))
 FLOORS = st.builds(Floors, st.integers(0, 9), st.integers(0, 9))
 
 
