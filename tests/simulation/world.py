@@ -165,7 +165,46 @@ class World:
         self.settle_down()
         return self.run(run_id)
 
+    def pull(self, job: str) -> str:
+        """Run a pull to its end and leave everything else waiting: what it found is pending, and not sent."""
+        run_id = self.ask(job)
+        while (wake := self._take(lambda wake: wake.task == "pull")) is not None:
+            self.deliver(wake)
+        return run_id
+
+    def until(self, reached: Callable[[], bool]) -> None:
+        """Deliver wake-ups in their order up to a situation."""
+        while not reached():
+            if not self.step():
+                raise AssertionError("it came to rest before that")
+
+    def until_call(self) -> None:
+        """Go on until one more call has reached Meta and its handle is recorded."""
+        calls = len(self.calls)
+        self.until(lambda: len(self.calls) > calls)
+
+    def started(self, *retailer_ids: str) -> None:
+        """Items that Meta has exactly as the store does."""
+        for retailer_id in retailer_ids:
+            self.shelf.put(retailer_id)
+        assert self.run_to_rest("full")["state"] == "succeeded"
+        assert self.differences() == []
+        self.calls.clear()
+        self.asked = 0
+
+    def _take(self, wanted: Callable[[Wake], bool]) -> Wake | None:
+        self.wakes.sort(key=lambda entry: entry[0])
+        for entry in self.wakes:
+            if wanted(entry[1]):
+                self.wakes.remove(entry)
+                self.now_s = max(self.now_s, entry[0])
+                return entry[1]
+        return None
+
     # What there is
+
+    def shop(self) -> Any:
+        return self.rows(shop)[0]
 
     def open_work(self) -> list[str]:
         with reading(self.engine) as connection:
@@ -217,9 +256,9 @@ class World:
                     found.append(f"{key}.{name}: Meta {shown[key].get(name)!r}, store {offered[key].get(name)!r}")
         return sorted(found)
 
-    def sent(self, since: int = 0) -> list[dict[str, Any]]:
-        """Records of the calls that reached Meta, in order."""
-        return [record["data"] for _, records, _ in self.calls[since:] for record in records]
+    def sent(self) -> list[list[dict[str, Any]]]:
+        """What each call to Meta carried, in order."""
+        return [[record["data"] for record in records] for _, records, _ in self.calls]
 
     # Meta
 
