@@ -27,7 +27,7 @@ QUEUES = ("control", "volatile", "delta", "full", "push", "settle")
 """One per kind of load, so that workers can be given to each of them: ``celery -A worker worker -Q volatile,push``."""
 
 HARD_LIMIT_S = 300
-"""A task that runs this long hangs: slices end after less than a minute, and every call has its own timeout."""
+"""A task that runs this long hangs: slices end within seconds, every call has its timeout. Pulls have longer."""
 
 REDELIVER_S = 600
 """A message that nobody acknowledged comes again after this long: more than the hard limit plus the longest delay."""

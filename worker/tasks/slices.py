@@ -9,8 +9,14 @@ from worker.sync import pull as pulling
 from worker.sync import settle as settling
 from worker.tasks.running import SliceTask
 
+# A slice hands over within seconds, but the first page of a feed is its whole download, which the store adapter bounds
+# at a quarter of an hour. The message may be delivered again meanwhile: the second finds the lease taken and ends.
+_PULL_LIMIT_S = 1200
 
-@shared_task(base=SliceTask, bind=True, name="worker.sync.pull")
+
+@shared_task(
+    base=SliceTask, bind=True, name="worker.sync.pull", time_limit=_PULL_LIMIT_S, soft_time_limit=_PULL_LIMIT_S - 30
+)
 def pull(self: SliceTask, run_id: str) -> str:
     return self.carry_out(lambda context: pulling.run_slice(context, run_id))
 
