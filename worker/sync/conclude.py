@@ -34,7 +34,8 @@ from worker.sync.manifest import ARCHIVE, CONTENT, VOLATILE, Line
 _RETRY: Final = timedelta(hours=24)
 _LONGEST_RETRY: Final = timedelta(days=7)
 
-_OF_META: Final = ("validation", "batch")
+OF_META: Final = ("validation", "batch")
+"""Sources of the issues that a later outcome of the same item replaces."""
 
 
 def accept(connection: Connection, shop_row: Row[Any], lines: Sequence[Line], now: datetime) -> None:
@@ -45,27 +46,31 @@ def accept(connection: Connection, shop_row: Row[Any], lines: Sequence[Line], no
     moved: dict[str, Acked] = {}
     kept: dict[str, Want] = {}
     done: list[str] = []
-    counts: Counter[str] = Counter()
+    finished: Counter[tuple[str | None, ...]] = Counter()
     for line in lines:
         before, want = known.get(line.retailer_id, ledger.UNKNOWN)
         if want is None:
             continue
         acked = moved[line.retailer_id] = _moved(before, want, line)
         # The return of a hidden item sends it whole, so no doubt about it outlives the archive.
-        doubt = 0 if line.parts & ARCHIVE else want.uncertain & ~_doubt(line)
-        want = want._replace(batch_id=None, uncertain=doubt, strikes=0, share_limit=0)
-        finished = {line.run_id, line.volatile_run}
+        if want.uncertain:
+            want = want._replace(uncertain=0 if line.parts & ARCHIVE else want.uncertain & ~_doubt(line))
+        runs = (line.run_id, line.volatile_run)
         if plan(acked, want, now_ms) is Op.DROP:
             done.append(line.retailer_id)
-            finished |= {want.run_id, want.volatile_run}
+            runs = (*runs, want.run_id, want.volatile_run)
         else:
+            want = want._replace(batch_id=None, strikes=0, share_limit=0)
             kept[line.retailer_id] = routed(acked, _released(want, line), now_ms)
-        counts.update(name for name in finished if name is not None)
+        finished[runs] += 1
     ledger.put_acknowledged(connection, shop_row.id, moved)
     ledger.put_wants(connection, shop_row.id, kept)
     ledger.drop_wants(connection, shop_row.id, done)
+    counts: Counter[str] = Counter()
+    for runs, number in finished.items():
+        counts.update({name: number for name in runs if name is not None})
     _count(connection, counts, "accepted")
-    issues.resolve(connection, shop_row.id, ids, _OF_META, now)
+    issues.resolve(connection, shop_row.id, ids, OF_META, now)
 
 
 def reject(
@@ -167,6 +172,11 @@ def reopen(
 
 def _moved(before: Acked | None, want: Want, line: Line) -> Acked:
     """The snapshot row after Meta saved this line. Halves that it has of an item we did not know of stay unknown."""
+    if line.parts == CONTENT | VOLATILE:  # what nearly all are, and nothing of before is left
+        seq = want.seq if before is None else before.seq
+        return Acked(
+            seq, line.src_fp, line.content_fp, line.volatile_fp, line.content_stamp, line.volatile_stamp, line.band << 1
+        )
     before = before or Acked(want.seq, 0, 0, 0, 0, 0, 0)
     if line.parts & ARCHIVE:
         # Its return is always a miss, and nothing older than the decision to archive brings it back.

@@ -22,7 +22,8 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row
 
-from worker.database import batches, budgets, ledger, run_state
+from worker.database import batches, budgets, issues, ledger, run_state
+from worker.database.bulk import chunks
 from worker.database.engine import database_now, reading, writing
 from worker.database.locks import Lease, acquire, hold, lock_shop, release
 from worker.database.tables import shop
@@ -75,9 +76,12 @@ def push(context: Context, shop_id: int) -> list[Wake]:
     started = context.monotonic()
     with writing(context.engine) as connection:
         shop_row = lock_shop(connection, shop_id)
-        if shop_row is None or shop_row.state != "active":
+        if shop_row is None:
             return []
+        # Noted for a stopped shop too: whoever makes it active again must not wait for this one.
         arrived(connection, shop_id, "push")
+        if shop_row.state != "active":
+            return []
         lease = acquire(connection, shop_id, "push", context.owner)
         if lease is None:
             return wake_push(context, connection, shop_row, busy=True)
@@ -165,6 +169,8 @@ def _choose(
             else:
                 chosen[retailer_id] = acked.get(retailer_id), want
         ledger.drop_wants(connection, shop_row.id, dropped)
+        # What the store took back is no longer anybody's problem.
+        issues.resolve(connection, shop_row.id, dropped, conclude.OF_META, now)
         ledger.put_wants(connection, shop_row.id, moved)
         if chosen or not wants:
             return _that_fit(context, chosen)
@@ -310,7 +316,8 @@ def _build(context: Context, picked: Picked) -> tuple[list[bytes], int] | None:
 
 def _compressed(records: Sequence[bytes]) -> bytes:
     packer = zlib.compressobj(1)
-    parts = [packer.compress(record + b"\n") for record in records]
+    # Some at a time: each call lets go of the interpreter, and waits to have it back.
+    parts = [packer.compress(b"\n".join((*part, b""))) for part in chunks(records, 200)]
     return b"".join(parts) + packer.flush()
 
 
