@@ -245,8 +245,10 @@ def observe(
         if src_fp and src_fp != old.src_fp:
             return Change(want=old._replace(src_fp=src_fp))
         return NOTHING
-    new = new._replace(src_fp=src_fp, run_id=run_id)
-    return Change(want=routed(acked, new, now_ms))
+    new = routed(acked, new._replace(src_fp=src_fp, run_id=run_id), now_ms)
+    if plan(acked, new, now_ms) is Op.WAIT:
+        new = new._replace(run_id=None)  # nothing of it goes for this run, and what goes later is another run's
+    return Change(want=new)
 
 
 def observe_volatile(
@@ -285,6 +287,11 @@ def observe_volatile(
 def carries_volatile(want: Want, now_ms: int) -> bool:
     """Whether a whole record takes the volatile half along."""
     return want.volatile is not None and _free(want.volatile_quarantine, want, now_ms)
+
+
+def content_rests(want: Want, now_ms: int) -> bool:
+    """Whether the content half is in quarantine, so that the volatile half is all that goes."""
+    return not _free(want.content_quarantine, want, now_ms)
 
 
 def observe_absent(acked: Acked | None, want: Want | None, *, stamp: int, run_id: str, now_ms: int) -> Change:

@@ -55,7 +55,7 @@ def accept(connection: Connection, shop_row: Row[Any], lines: Sequence[Line], no
         # The return of a hidden item sends it whole, so no doubt about it outlives the archive.
         if want.uncertain:
             want = want._replace(uncertain=0 if line.parts & ARCHIVE else want.uncertain & ~_doubt(line))
-        runs = (line.run_id, line.volatile_run)
+        runs: tuple[str | None, ...] = (line.run_id, line.volatile_run)
         if plan(acked, want, now_ms) is Op.DROP:
             done.append(line.retailer_id)
             runs = (*runs, want.run_id, want.volatile_run)
@@ -70,7 +70,8 @@ def accept(connection: Connection, shop_row: Row[Any], lines: Sequence[Line], no
     for runs, number in finished.items():
         counts.update({name: number for name in runs if name is not None})
     _count(connection, counts, "accepted")
-    issues.resolve(connection, shop_row.id, ids, OF_META, now)
+    resting = {key for key, want in kept.items() if BY_META in (want.content_quarantine, want.volatile_quarantine)}
+    issues.resolve(connection, shop_row.id, [key for key in ids if key not in resting], OF_META, now)
 
 
 def reject(

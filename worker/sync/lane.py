@@ -41,6 +41,7 @@ from worker.items.diff import (
     Op,
     Want,
     carries_volatile,
+    content_rests,
     plan,
     routed,
 )
@@ -48,7 +49,7 @@ from worker.sync import answers, conclude
 from worker.sync.completion import finish_runs
 from worker.sync.context import Context, Wake, label
 from worker.sync.manifest import ARCHIVE, CONTENT, VOLATILE, Line, pack, runs_of, unpack
-from worker.sync.waking import arrived, wake_lane, wake_push
+from worker.sync.waking import arrived, call_at, wake_lane, wake_push
 
 # A sender that was held up longer than this between committing and calling does not call.
 _HESITATION_S: Final = 2.0
@@ -142,7 +143,11 @@ def _pick(context: Context, connection: Connection, shop_row: Row[Any], lease: L
         return None
     used = budgets.used_pct(connection, catalog, now)
     lanes = _ORDER if used < budgets.BACKGROUND_PCT else (LANE_VOLATILE,) if used < budgets.EVERYTHING_PCT else ()
+    pulling = run_state.is_pulling(connection, shop_row.id)
     for lane in lanes:
+        at = call_at(context, connection, shop_row, lane, now, pulling=pulling)
+        if at is None or at > now:
+            continue
         chosen = _choose(context, connection, shop_row, lane, now)
         if chosen:
             return _commit_pick(connection, shop_row, lease, _OF_LANE[lane], chosen, now)
@@ -223,8 +228,10 @@ def _commit_pick(
 
 def _line(op: Op, retailer_id: str, acked: Acked | None, want: Want, now_ms: int) -> Line:
     parts = _PARTS.get(op, CONTENT | (VOLATILE if carries_volatile(want, now_ms) else 0))
-    whole = op is not Op.VOLATILE or (
-        acked is not None and want.content_fp == acked.content_fp and not want.uncertain & UNCERTAIN_CONTENT
+    whole = (
+        op is not Op.VOLATILE
+        or content_rests(want, now_ms)
+        or (acked is not None and want.content_fp == acked.content_fp and not want.uncertain & UNCERTAIN_CONTENT)
     )
     stamp = max(want.content_stamp, want.status_stamp)
     return Line(
