@@ -1,0 +1,90 @@
+"""Where end-to-end stories take place: on embedded defaults, and on Redis with PostgreSQL where both answer."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import redis
+
+from tests.conftest import PostgresServer
+from tests.e2e.processes import Installation
+from worker.sandbox import Sandbox
+
+_CLAIM = "shelfbeat-tests"
+
+
+@contextmanager
+def a_redis_of_our_own() -> Iterator[str | None]:
+    """URL of an empty numbered database of the server at ``TEST_REDIS_URL`` (default 127.0.0.1:6379); None: no server.
+
+    Nobody else's keys are touched: the number is taken only if it is empty, and emptied afterwards.
+    """
+    base = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379").rstrip("/")
+    for number in range(15, 0, -1):
+        url = f"{base}/{number}"
+        with redis.Redis.from_url(url, socket_connect_timeout=2) as client:
+            try:
+                taken = client.dbsize() > 0 or not client.set(_CLAIM, os.getpid(), nx=True)
+            except redis.ConnectionError:
+                break
+            if taken:
+                continue
+            try:
+                yield url
+            finally:
+                client.flushdb()
+            return
+    yield None
+
+
+@pytest.fixture(scope="session")
+def servers(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
+    """Settings for a Redis and a PostgreSQL database that are this test session's alone."""
+    postgres: PostgresServer = request.getfixturevalue("postgres_server")
+    with a_redis_of_our_own() as redis_url:
+        if redis_url is None:
+            pytest.skip("No Redis with an empty database answers at TEST_REDIS_URL (default 127.0.0.1:6379).")
+        url = postgres.make()
+        yield {"DATABASE_URL": url, "REDIS_URL": redis_url, "TOKEN_KEYS": "a-key-for-tests-with-32-characters"}
+        postgres.drop(url)
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(latency_s=0.1) as running:
+        yield running
+
+
+@pytest.fixture
+def embedded(tmp_path: Path, sandbox: Sandbox) -> Iterator[Installation]:
+    """A directory of one test's own, where nothing runs yet."""
+    directory = tmp_path / "my shop"
+    directory.mkdir()
+    installation = Installation(directory, {"META_GRAPH_URL": sandbox.url, "META_DRAIN_S": "2"})
+    yield installation
+    installation.close()
+
+
+@pytest.fixture(scope="module", params=["embedded", "servers"])
+def site(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, sandbox: Sandbox
+) -> Iterator[Installation]:
+    """An installation with a worker and no beat, shared by the tests of a module: each has shops of its own."""
+    sandbox.control("reset", {})
+    settings = {"META_GRAPH_URL": sandbox.url, "META_DRAIN_S": "2"}
+    if request.param == "servers":
+        settings |= request.getfixturevalue("servers")
+    directory = tmp_path_factory.mktemp("site") / "my shop"
+    directory.mkdir()
+    installation = Installation(directory, settings)
+    try:
+        if request.param == "servers":
+            installation.must("db", "upgrade")
+        installation.start_worker(concurrency=3)
+        yield installation
+    finally:
+        installation.close()
