@@ -135,20 +135,33 @@ def due(connection: Connection, shop_id: int, lane: int, now_ms: int, limit: int
     return {row[0]: Want(*row[1:]) for row in rows}
 
 
-def next_due_ms(connection: Connection, shop_id: int) -> int | None:
-    """When the next want may be picked; in the past if one may be picked now."""
-    lanes = [
-        connection.execute(
-            select(func.min(pending.c.due_at)).where(
-                pending.c.shop_id == shop_id,
-                pending.c.lane == lane,
-                literal_column("batch_id IS NULL AND gate_run IS NULL"),
-            )
-        ).scalar()
-        for lane in (0, 1, 2)
-    ]
-    times = [at for at in lanes if at is not None]
-    return min(times) if times else None
+def next_due_ms(connection: Connection, shop_id: int, lane: int) -> int | None:
+    """When the next want of a lane may be picked; in the past if one may be picked now."""
+    found: int | None = connection.execute(
+        select(func.min(pending.c.due_at)).where(
+            pending.c.shop_id == shop_id,
+            pending.c.lane == lane,
+            literal_column("batch_id IS NULL AND gate_run IS NULL"),
+        )
+    ).scalar()
+    return found
+
+
+def are_due(connection: Connection, shop_id: int, lane: int, now_ms: int, number: int) -> bool:
+    """Whether at least so many wants of a lane may be picked now."""
+    last = (
+        select(pending.c.due_at)
+        .where(
+            pending.c.shop_id == shop_id,
+            pending.c.lane == lane,
+            pending.c.due_at <= now_ms,
+            literal_column("batch_id IS NULL AND gate_run IS NULL"),
+        )
+        .order_by(pending.c.due_at)
+        .offset(number - 1)
+        .limit(1)
+    )
+    return connection.execute(last).first() is not None
 
 
 def take(connection: Connection, shop_id: int, batch_id: int, retailer_ids: Iterable[str]) -> None:

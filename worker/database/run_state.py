@@ -48,6 +48,12 @@ def open_runs(connection: Connection, shop_id: int, job: str | None = None) -> l
     return list(connection.execute(statement))
 
 
+def is_pulling(connection: Connection, shop_id: int) -> bool:
+    """Whether a pull of a shop is under way."""
+    found = select(exists().where(run.c.shop_id == shop_id, run.c.state == "pulling"))
+    return bool(connection.execute(found).scalar())
+
+
 def finish(connection: Connection, ended: Row[Any], state: str, now: datetime, error: str | None = None) -> bool:
     """Give a run its terminal state, once. Returns whether this call did it."""
     done = connection.execute(

@@ -16,6 +16,7 @@ from worker.database.engine import database_now, reading, writing
 from worker.database.locks import is_held, lock_shop, release_dead
 from worker.database.tables import payload, shop
 from worker.database.types import to_ms
+from worker.items.diff import LANES
 from worker.sync import completion
 from worker.sync.context import Context, Wake
 from worker.sync.waking import wake_lane
@@ -48,7 +49,7 @@ def _needs_attention(connection: Connection, shop_id: int) -> bool:
     return bool(
         run_state.open_runs(connection, shop_id)
         or batches.open_batches(connection, shop_id)
-        or (ledger.next_due_ms(connection, shop_id) or now_ms + 1) <= now_ms
+        or any(ledger.are_due(connection, shop_id, lane, now_ms, 1) for lane in LANES)
         or connection.execute(select(exists().where(payload.c.shop_id == shop_id))).scalar()
     )
 

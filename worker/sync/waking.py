@@ -11,20 +11,27 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, select
 
-from worker.database import batches, budgets, ledger
+from worker.database import batches, budgets, ledger, run_state
 from worker.database.engine import database_now
 from worker.database.tables import lease
-from worker.database.types import from_ms
+from worker.database.types import from_ms, to_ms
+from worker.items.diff import LANES
 from worker.sync.context import MAX_DELAY_S, Context, Task, Wake, label
 
 # How long a task that found the lane taken waits before it looks again.
 _BUSY_S: Final = 1.0
+
+# While a pull goes on, a call that is not full waits this long for more items: Meta's quota counts calls.
+_GATHER: Final = timedelta(seconds=10)
 
 # How long background work waits while most of the quota is used up.
 _SPENT_S: Final = 5.0
 
 # A wake-up this late was lost with its worker or its broker, or waits in a long queue, where one more does no harm.
 _LOST: Final = timedelta(seconds=10)
+
+# A worker whose clock is ahead of the database's delivers a wake-up before its time.
+_EARLY: Final = timedelta(seconds=5)
 
 # Farther ahead than this the sweeper finds it: a rejected item that rests for a day needs no chain of wake-ups.
 _HORIZON: Final = timedelta(minutes=30)
@@ -47,18 +54,44 @@ def wake_settle(connection: Connection, shop_row: Row[Any]) -> list[Wake]:
 
 
 def arrived(connection: Connection, shop_id: int, task: Task) -> None:
-    """The wake-up has come: what turns up from now on needs another."""
+    """The wake-up has come: what turns up from now on needs another.
+
+    Where a later one is on its way already, this was a spare one, sent when the first was late: it must not beget
+    another, or every backlog would leave one more that never ends.
+    """
     connection.execute(
-        lease.update().where(lease.c.shop_id == shop_id, lease.c.lane == f"wake:{task}").values(wake_at=None)
+        lease.update()
+        .where(
+            lease.c.shop_id == shop_id,
+            lease.c.lane == f"wake:{task}",
+            lease.c.wake_at <= database_now(connection) + _EARLY,
+        )
+        .values(wake_at=None)
     )
 
 
-def _push_at(context: Context, connection: Connection, shop_row: Row[Any], now: datetime) -> datetime | None:
-    due_ms = ledger.next_due_ms(connection, shop_row.id)
+def call_at(
+    context: Context, connection: Connection, shop_row: Row[Any], lane: int, now: datetime, *, pulling: bool
+) -> datetime | None:
+    """When the next call of a lane is worth making, its budget aside; None: nothing is to be sent.
+
+    Args:
+        pulling: Whether a pull is under way, which may bring more for the same call.
+    """
+    due_ms = ledger.next_due_ms(connection, shop_row.id, lane)
     if due_ms is None:
         return None
-    due = from_ms(due_ms)
-    if due > now + _HORIZON:
+    due, now_ms = from_ms(due_ms), to_ms(now)
+    if not pulling or due > now or ledger.are_due(connection, shop_row.id, lane, now_ms, context.limits.batch_items):
+        return due
+    return due + _GATHER
+
+
+def _push_at(context: Context, connection: Connection, shop_row: Row[Any], now: datetime) -> datetime | None:
+    pulling = run_state.is_pulling(connection, shop_row.id)
+    calls = [call_at(context, connection, shop_row, lane, now, pulling=pulling) for lane in LANES]
+    due = min((at for at in calls if at is not None), default=None)
+    if due is None or due > now + _HORIZON:
         return None
     keys = (budgets.APP, budgets.token(shop_row.id), budgets.writes(shop_row.catalog_id))
     block = budgets.blocked(connection, keys, now)
