@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Row, select
 
 from worker.database import batches, budgets, ledger, run_state
 from worker.database.engine import database_now
+from worker.database.locks import LEASE_TTL, is_held
 from worker.database.tables import lease
 from worker.database.types import from_ms, to_ms
 from worker.items.diff import LANES
@@ -90,7 +91,8 @@ def call_at(
 def _push_at(context: Context, connection: Connection, shop_row: Row[Any], now: datetime) -> datetime | None:
     pulling = run_state.is_pulling(connection, shop_row.id)
     calls = [call_at(context, connection, shop_row, lane, now, pulling=pulling) for lane in LANES]
-    due = min((at for at in calls if at is not None), default=None)
+    abandoned = _abandoned_at(connection, shop_row, now)
+    due = min((at for at in (*calls, abandoned) if at is not None), default=None)
     if due is None or due > now + _HORIZON:
         return None
     keys = (budgets.APP, budgets.token(shop_row.id), budgets.writes(shop_row.catalog_id))
@@ -98,10 +100,18 @@ def _push_at(context: Context, connection: Connection, shop_row: Row[Any], now: 
     if block is not None:
         return max(due, block.until)
     if len(batches.waiting(connection, shop_row.id)) >= context.limits.open_batches:
-        return None  # settle wakes the lane when a place is free
+        return abandoned  # otherwise settle wakes the lane when a place is free
     if budgets.used_pct(connection, budgets.writes(shop_row.catalog_id), now) >= budgets.BACKGROUND_PCT:
         return max(due, now + timedelta(seconds=_SPENT_S))
     return due
+
+
+def _abandoned_at(connection: Connection, shop_row: Row[Any], now: datetime) -> datetime | None:
+    """When the lane can take back a call that its sender left before making it; None: there is none."""
+    made = [row.created_at for row in batches.open_batches(connection, shop_row.id) if row.state == "ready"]
+    if not made:
+        return None
+    return min(made) + LEASE_TTL if is_held(connection, shop_row.id, "push", now) else now
 
 
 def _settle_at(connection: Connection, shop_row: Row[Any], now: datetime) -> datetime | None:
