@@ -12,6 +12,7 @@ from typing import Any
 
 import structlog
 from celery import Celery, signals
+from celery.app.amqp import AMQP
 from celery.beat import Scheduler
 from celery.exceptions import CPendingDeprecationWarning, SecurityWarning
 from kombu import Connection, Exchange, Queue
@@ -101,11 +102,33 @@ class FixedScheduler(Scheduler):
         self.merge_inplace(self.app.conf.beat_schedule)
 
 
+class BrokerConnection(Connection):
+    """Kombu's, which a worker can lose while it holds messages.
+
+    Celery 5.7 throws a lost connection away (``collect``) and closes it after that. Kombu 5.7.0 then closes the channel
+    once more, which gives its unacknowledged messages back through a transport that is gone, and the worker ends.
+    """
+
+    def collect(self, socket_timeout: float | None = None) -> None:
+        try:
+            super().collect(socket_timeout)
+        finally:
+            self._default_channel = None
+
+
+class BrokerAmqp(AMQP):
+    """Celery's, with connections that survive their broker."""
+
+    Connection = BrokerConnection
+
+
 class WorkerApp(Celery):
     """Celery, with the embedded broker running before anybody connects to it.
 
     So every command that needs it can be the first one, Celery's own ``call`` and ``inspect`` too.
     """
+
+    amqp_cls = "worker.app:BrokerAmqp"
 
     def connection(self, *args: Any, **kwargs: Any) -> Connection:
         self._ensure_broker()

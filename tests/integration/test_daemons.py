@@ -62,6 +62,11 @@ class Place:
         with redis.Redis(unix_socket_path=str(self.directory / "var/broker/broker.sock")) as client:
             return client.llen(queue) + client.hlen("unacked")
 
+    @property
+    def unacknowledged(self) -> int:
+        with redis.Redis(unix_socket_path=str(self.directory / "var/broker/broker.sock")) as client:
+            return client.hlen("unacked")
+
     def processes(self) -> list[int]:
         """Everything alive whose working directory is this one or lies below it."""
         found = []
@@ -131,6 +136,21 @@ def test_a_killed_broker_comes_back_and_the_worker_goes_on(place):
     assert within(30, lambda: place.broker_pid != first)
     assert place.run("call", "worker.sync.sweep")[0] == 0
     assert within(30, lambda: place.waiting("control") == 0)
+    assert worker.process.poll() is None
+
+
+def test_a_worker_that_holds_a_message_survives_a_killed_broker(place):
+    worker = place.start("worker", "-c", "1")
+    assert within(30, lambda: worker.line(r"ready\."))
+    assert within(30, lambda: place.waiting("control") == 0)
+    assert place.run("call", "worker.sync.sweep", "--countdown", "600")[0] == 0
+    assert within(30, lambda: place.unacknowledged == 1)
+    first = place.broker_pid
+    os.kill(first, signal.SIGKILL)
+
+    assert within(30, lambda: place.broker_pid != first)
+    assert place.run("call", "worker.sync.sweep")[0] == 0
+    assert within(30, lambda: place.waiting("control") == place.unacknowledged)
     assert worker.process.poll() is None
 
 
