@@ -12,7 +12,7 @@ import sys
 from functools import cache
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -100,7 +100,7 @@ class Settings(BaseSettings):
     def _redis_url(cls, value: str | None) -> str | None:
         if value is not None:
             parts = urlsplit(value)
-            if parts.scheme not in ("redis", "rediss") or not parts.hostname:
+            if parts.scheme not in ("redis", "rediss") or not parts.hostname or not _has_good_port(parts):
                 raise ValueError("it must look like redis://host:6379/0 or rediss://host:6379/0")
             if not re.fullmatch(r"/?\d*", parts.path):
                 raise ValueError("after the host it may only name the number of a database, such as /0")
@@ -116,6 +116,7 @@ class Settings(BaseSettings):
             or parts.query
             or parts.fragment
             or parts.username
+            or not _has_good_port(parts)
         ):
             raise ValueError("it must look like https://graph.facebook.com")
         # Every call carries a token. A name without a dot is one of a private network, such as a compose service.
@@ -217,6 +218,13 @@ def _is_loopback(host: str) -> bool:
         return True
     try:
         return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _has_good_port(parts: SplitResult) -> bool:
+    try:
+        return parts.port is None or parts.port > 0
     except ValueError:
         return False
 

@@ -354,7 +354,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "url", ["ftp://shop.example/feed.csv", "https://user:pass@shop.example/feed.csv", "https:///feed.csv"]
+    "url", ["", "ftp://shop.example/feed.csv", "https://user:pass@shop.example/feed.csv", "https:///feed.csv"]
 )
 def test_addresses_that_can_never_work_are_refused_without_a_request(url, tmp_path):
     with pytest.raises(BadInput) as caught:

@@ -31,6 +31,8 @@ class FeedKind:
         """Local paths become absolute: a worker may run in another directory than the command."""
         if is_remote(url):
             return url.strip()
+        if not url.strip():
+            raise BadInput("The feed's address is empty.", action="Give http(s) or a local path.")
         if "://" in url and not url.startswith("file://"):
             raise BadInput(
                 f"{url.partition('://')[0]}:// is no address of a feed.", action="Give http(s) or a local path."
