@@ -13,7 +13,8 @@ import logging
 import os
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, Literal, NoReturn
@@ -39,6 +40,9 @@ _ANSWER_WITHIN_S = 120.0
 _MAX_ANSWER_BYTES = 64_000_000
 # At most ten threads of one process call at once; larger pools cost CPU in httpx.
 _LIMITS = httpx.Limits(max_connections=10, max_keepalive_connections=10, keepalive_expiry=5.0)
+
+# About a quarter of a megabyte of a batch goes to the socket at once.
+_PIECE_RECORDS = 200
 
 _HEADER_SAFE = re.compile(r"[!-~]+")
 
@@ -112,9 +116,9 @@ class Graph:
         """
         if not records:
             raise ValueError("a batch holds at least one record")
-        body, content_type = self._batch_body(records, allow_upsert)
-        request = self._request("POST", f"{_segment(catalog_id)}/items_batch", body=body, content_type=content_type)
-        answer, used, trace = self._call(request, OutcomeUnknown)
+        with closing(self._batch_body(records, allow_upsert)) as body:
+            request = self._request("POST", f"{_segment(catalog_id)}/items_batch", body=body)
+            answer, used, trace = self._call(request, OutcomeUnknown)
         found = answers.batch_answer(answer, used, trace)
         if found is None:
             self._not_understood(OutcomeUnknown)
@@ -157,19 +161,14 @@ class Graph:
             self._not_understood(Transient)
         return found
 
-    def _batch_body(self, records: Sequence[bytes], allow_upsert: bool) -> tuple[bytes, str]:
+    def _batch_body(self, records: Sequence[bytes], allow_upsert: bool) -> _Body:
         params: dict[str, Any] = {"item_type": "PRODUCT_ITEM", "allow_upsert": allow_upsert, "locale": "en_US"}
         if self._config.encoding == "form":
             params["allow_upsert"] = "true" if allow_upsert else "false"
             params["requests"] = b"[" + b",".join(records) + b"]"
-            return urlencode(params).encode(), "application/x-www-form-urlencoded"
-        # The records were encoded by the pull and are up to 28 MB: they are joined once, with the envelope on the
-        # first and last of them, and never encoded or copied again.
+            return _Body("application/x-www-form-urlencoded", [urlencode(params).encode()])
         head = msgspec.json.encode(params)[:-1] + b',"requests":['
-        first, *rest = records
-        parts = [head + first, *rest]
-        parts[-1] += b"]}"
-        return b",".join(parts), "application/json"
+        return _Body("application/json", records, head, b",", b"]}")
 
     def _request(
         self,
@@ -177,12 +176,11 @@ class Graph:
         path: str,
         params: Mapping[str, str] | None = None,
         *,
-        body: bytes | None = None,
-        content_type: str | None = None,
+        body: _Body | None = None,
     ) -> httpx.Request:
         headers = {"Authorization": f"Bearer {self._token}"}
-        if content_type is not None:
-            headers["Content-Type"] = content_type
+        if body is not None:
+            headers |= {"Content-Type": body.content_type, "Content-Length": str(body.size_bytes)}
         query = {} if params is None else {**params, "locale": "en_US"}
         if self._proof is not None:
             # Meta reads it as a query or form parameter; a member of a JSON body is not said to count.
@@ -228,6 +226,32 @@ class Graph:
 
     def _client(self) -> httpx.Client:
         return self._own if self._own is not None else _shared_client()
+
+
+class _Body:
+    """The body of a call, put together as it leaves.
+
+    It is up to 28 MB and made of records that the pull encoded, so it is never held as a whole. httpx's requests end
+    in reference cycles; once closed, this holds nothing that would wait there for the garbage collector.
+    """
+
+    def __init__(
+        self, content_type: str, records: Sequence[bytes], head: bytes = b"", between: bytes = b"", tail: bytes = b""
+    ) -> None:
+        self.content_type = content_type
+        self.size_bytes = len(head) + sum(map(len, records)) + len(between) * (len(records) - 1) + len(tail)
+        self._records, self._head, self._between, self._tail = records, head, between, tail
+
+    def __iter__(self) -> Iterator[bytes]:
+        lead = self._head
+        for start in range(0, len(self._records), _PIECE_RECORDS):
+            yield lead + self._between.join(self._records[start : start + _PIECE_RECORDS])
+            lead = self._between
+        if self._tail:
+            yield self._tail
+
+    def close(self) -> None:
+        self._records = ()
 
 
 @dataclass(frozen=True, slots=True)
