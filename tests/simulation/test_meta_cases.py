@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import timedelta
+from itertools import pairwise
 
 import httpx
 import pytest
@@ -59,7 +60,7 @@ def test_a_throttle_is_waited_out_and_uses_no_attempt(world: World) -> None:
         (0, 0, 0, 0)
     ] * 2
     world.settle_down()
-    assert [round(after - before) for before, after in zip(times, times[1:], strict=False)] == [15, 30, 60]
+    assert [round(after - before) for before, after in pairwise(times)] == [15, 30, 60]
     assert (len(world.calls), world.issues(), world.differences()) == (1, [], [])
     assert [row.state for row in world.rows(batch)] == ["refused"] * 3 + ["settled"]
 
