@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import logging
+import sys
 from urllib.parse import parse_qs
 
 import httpx
@@ -38,6 +39,26 @@ def test_a_batch_of_one_record_that_may_not_create() -> None:
     assert meta.requests[0].content == (
         b'{"item_type":"PRODUCT_ITEM","allow_upsert":false,"locale":"en_US","requests":[{"a":1}]}'
     )
+
+
+def test_a_large_batch_leaves_in_pieces_and_arrives_as_one_announced_body() -> None:
+    records = [b'{"n":%d}' % number for number in range(1001)]
+    meta = answering(ACCEPTED)
+    meta.graph().items_batch("77", records, allow_upsert=True)
+    (request,) = meta.requests
+    body = b'{"item_type":"PRODUCT_ITEM","allow_upsert":true,"locale":"en_US","requests":[' + b",".join(records) + b"]}"
+    assert request.content == body
+    assert request.headers["content-length"] == str(len(body))
+    assert "transfer-encoding" not in request.headers
+
+
+def test_nothing_holds_the_records_once_the_call_is_over() -> None:
+    meta = answering(ACCEPTED)
+    records = list(RECORDS)
+    before = sys.getrefcount(records)
+    meta.graph().items_batch("77", records, allow_upsert=True)
+    assert len(meta.requests) == 1  # a request that lives on, as those of httpx do until the collector comes
+    assert sys.getrefcount(records) == before
 
 
 def test_the_callers_records_stay_as_they_were() -> None:
