@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from datetime import timedelta
 from itertools import pairwise
 
 import httpx
 import pytest
 
+from tests.simulation.meta_answers import Answer, answering, refusal
 from tests.simulation.world import CATALOG, SLUG, World
 from worker.database import shops
 from worker.database.engine import writing
@@ -17,27 +16,6 @@ from worker.database.tables import batch, pending
 from worker.errors import BadInput
 from worker.sandbox.batches import BatchFault
 from worker.sync.requests import request_run
-
-Answer = httpx.Response | BatchFault | None
-
-
-def refusal(code: int, message: str) -> httpx.Response:
-    error = {"message": f"(#{code}) {message}", "type": "OAuthException", "code": code, "fbtrace_id": "A1"}
-    return httpx.Response(400, json={"error": error})
-
-
-def answering(world: World, judge: Callable[[list[str]], Answer]) -> list[list[str]]:
-    """Let ``judge`` answer each call by the ids it carries (None: as Meta would). Returns the ids of every call."""
-    calls: list[list[str]] = []
-
-    def on_call(edge: str, request: httpx.Request) -> Answer:
-        if edge != "items_batch":
-            return None
-        calls.append([record["data"]["id"] for record in json.loads(request.content)["requests"]])
-        return judge(calls[-1])
-
-    world.on_call = on_call
-    return calls
 
 
 def put(world: World, *retailer_ids: str) -> None:
