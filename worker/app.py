@@ -193,8 +193,9 @@ def _calm_collector(**_: Any) -> None:
 
 @signals.worker_ready.connect(weak=False)
 def _sweep(**_: Any) -> None:
-    # Whatever the last worker left lying goes on now, also where no beat runs.
-    app.send_task("worker.sync.sweep", queue="control", expires=60)
+    # Whatever the last worker left lying goes on now, also where no beat runs. Delayed messages lie in the memory of
+    # the worker that took them; if that one was killed, they come back after REDELIVER_S only.
+    app.send_task("worker.sync.sweep", kwargs={"afresh": True}, queue="control", expires=60)
 
 
 def _prepare(kind: str, *, schema: bool = False) -> None:

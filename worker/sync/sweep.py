@@ -19,14 +19,18 @@ from worker.database.types import to_ms
 from worker.items.diff import LANES
 from worker.sync import completion
 from worker.sync.context import Context, Wake
-from worker.sync.waking import wake_lane
+from worker.sync.waking import arrived, wake_lane
 
 # How long the copy of a request body is kept for whoever has to look into it.
 _KEEP_BODY: Final = timedelta(days=3)
 
 
-def sweep(context: Context) -> Iterator[Wake]:
-    """Look over every shop; yields what should go on."""
+def sweep(context: Context, *, afresh: bool = False) -> Iterator[Wake]:
+    """Look over every shop; yields what should go on.
+
+    Args:
+        afresh: Believe no wake-up to be on its way: the worker that held it may have died. Some arrive twice then.
+    """
     with reading(context.engine) as connection:
         shop_ids = [row[0] for row in connection.execute(select(shop.c.id).order_by(shop.c.id))]
     found = 0
@@ -36,7 +40,7 @@ def sweep(context: Context) -> Iterator[Wake]:
                 continue
         with writing(context.engine) as connection:
             shop_row = lock_shop(connection, shop_id)
-            wakes = [] if shop_row is None else _look_after(context, connection, shop_row)
+            wakes = [] if shop_row is None else _look_after(context, connection, shop_row, afresh=afresh)
         found += len(wakes)
         yield from wakes
     with writing(context.engine) as connection:
@@ -54,9 +58,12 @@ def _needs_attention(connection: Connection, shop_id: int) -> bool:
     )
 
 
-def _look_after(context: Context, connection: Connection, shop_row: Row[Any]) -> list[Wake]:
+def _look_after(context: Context, connection: Connection, shop_row: Row[Any], *, afresh: bool) -> list[Wake]:
     now = database_now(connection)
     release_dead(connection, shop_row.id, context.is_dead)
+    if afresh:
+        arrived(connection, shop_row.id, "push")
+        arrived(connection, shop_row.id, "settle")
     wakes: list[Wake] = []
     for run in run_state.open_runs(connection, shop_row.id):
         if shop_row.state == "active" and run.deadline < now and run.state != "held":

@@ -1,4 +1,4 @@
-"""What beat fires. Neither is retried: the next tick comes anyway."""
+"""What beat fires, and a worker that starts. Neither is retried: the next tick comes anyway."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ def dispatch(self: SyncTask) -> str:
 
 
 @shared_task(base=SyncTask, bind=True, name="worker.sync.sweep")
-def sweep(self: SyncTask) -> str:
-    return self.carry_out(sweeping.sweep)
+def sweep(self: SyncTask, afresh: bool = False) -> str:
+    return self.carry_out(lambda context: sweeping.sweep(context, afresh=afresh))
