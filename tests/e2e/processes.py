@@ -1,4 +1,4 @@
-"""An installation as an operator has it: a working directory, daemons, and the command line typed as a person types it."""
+"""An installation as an operator has it: a working directory, daemons, and commands typed as a person types them."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class Installation:
         inherited = {name: value for name, value in os.environ.items() if name not in ours}
         self.environment = {**inherited, "PYTHONPATH": str(CHECKOUT), "LOG_FORMAT": "json"}
         self.environment |= settings
-        self._daemons: list[Daemon] = []
+        self.daemons: list[Daemon] = []
 
     def run(self, *arguments: str, typed: str = "", timeout_s: float = 120, **environment: str) -> Done:
         """``celery -A worker ARGUMENTS``. ``typed`` is what standard input holds."""
@@ -131,7 +131,7 @@ class Installation:
 
     def start(self, *arguments: str) -> Daemon:
         """A daemon in a session of its own."""
-        log = self.directory / f"{arguments[0]}-{len(self._daemons)}.log"
+        log = self.directory / f"{arguments[0]}-{len(self.daemons)}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [*CELERY, *arguments],
@@ -143,7 +143,7 @@ class Installation:
                 start_new_session=True,
             )
         daemon = Daemon(arguments[0], process, log)
-        self._daemons.append(daemon)
+        self.daemons.append(daemon)
         return daemon
 
     def start_worker(self, *arguments: str, concurrency: int = 2) -> Daemon:
@@ -161,12 +161,12 @@ class Installation:
 
     def logs(self) -> str:
         """The end of every daemon's log, for the message of a failed test."""
-        return "\n".join(f"--- {daemon.log.name}\n{daemon.text[-3000:]}" for daemon in self._daemons)
+        return "\n".join(f"--- {daemon.log.name}\n{daemon.text[-3000:]}" for daemon in self.daemons)
 
     def close(self) -> None:
-        for daemon in self._daemons:
+        for daemon in self.daemons:
             daemon.process.terminate()
-        for daemon in self._daemons:
+        for daemon in self.daemons:
             daemon.stop()
         self.run("down")
 
