@@ -58,6 +58,19 @@ def sources(connection: Connection, shop_id: int, retailer_ids: Sequence[str]) -
     return found
 
 
+def volatile_fps(connection: Connection, shop_id: int, retailer_ids: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """Number and desired volatile fingerprint per known id."""
+    found: dict[str, tuple[int, int]] = {}
+    for table in (snapshot, pending):  # what is pending counts
+        for retailer_id, seq, volatile_fp in connection.execute(
+            select(table.c.retailer_id, table.c.seq, table.c.volatile_fp).where(
+                table.c.shop_id == shop_id, is_any(connection, table.c.retailer_id, retailer_ids)
+            )
+        ):
+            found[retailer_id] = seq, volatile_fp
+    return found
+
+
 def known(connection: Connection, shop_id: int, retailer_ids: Sequence[str]) -> dict[str, Known]:
     acked = {row[0]: Acked(*row[1:]) for row in _rows(connection, snapshot, _SNAPSHOT, shop_id, retailer_ids)}
     wants = wanted(connection, shop_id, retailer_ids)

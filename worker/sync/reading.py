@@ -144,15 +144,14 @@ class PageReader:
         for record in records:
             first.setdefault(record.retailer_id, record)
         with reading(pull.context.engine) as connection:
-            known = ledger.known(connection, pull.shop.id, list(first))
+            known = ledger.volatile_fps(connection, pull.shop.id, list(first))
         differing: dict[str, PreparedVolatile] = {}
-        for retailer_id, (acked, want) in known.items():
-            row = want or acked
-            if row is None or row.seq in pull.seen:
+        for retailer_id, (seq, volatile_fp) in known.items():
+            if seq in pull.seen:
                 continue
-            pull.seen.add(row.seq)
+            pull.seen.add(seq)
             prepared = prepare_volatile(retailer_id, first[retailer_id].fields, pull.shop.currency)
-            if prepared.volatile_fp == row.volatile_fp:
+            if prepared.volatile_fp == volatile_fp:
                 pull.add("unchanged")
             else:
                 differing[retailer_id] = prepared
