@@ -14,8 +14,10 @@ import structlog
 from celery import Celery, signals
 from celery.app.amqp import AMQP
 from celery.beat import Scheduler
+from celery.bootsteps import StartStopStep
 from celery.exceptions import CPendingDeprecationWarning, SecurityWarning
 from kombu import Connection, Exchange, Queue
+from kombu.exceptions import OperationalError
 
 from schedules.entries import entries
 from worker import logs
@@ -191,11 +193,24 @@ def _calm_collector(**_: Any) -> None:
     gc.set_threshold(50_000)
 
 
-@signals.worker_ready.connect(weak=False)
-def _sweep(**_: Any) -> None:
-    # Whatever the last worker left lying goes on now, also where no beat runs. Delayed messages lie in the memory of
-    # the worker that took them; if that one was killed, they come back after REDELIVER_S only.
-    app.send_task("worker.sync.sweep", kwargs={"afresh": True}, queue="control", expires=60)
+class Sweep(StartStopStep):
+    """Whatever lies waiting goes on whenever a worker has found its broker, also where no beat runs.
+
+    Delayed messages lie in the memory of the worker that took them. When that one dies, or loses its broker, they come
+    back after REDELIVER_S only.
+    """
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def start(self, parent: Any) -> None:
+        try:
+            app.send_task("worker.sync.sweep", kwargs={"afresh": True}, queue="control", expires=60)
+        except OperationalError as error:
+            # The broker is gone again, and comes with another start of this step.
+            log.warning("broker.unavailable", reason=str(error))
+
+
+app.steps["consumer"].add(Sweep)
 
 
 def _prepare(kind: str, *, schema: bool = False) -> None:
