@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import click
 from sqlalchemy import Engine
@@ -61,6 +61,7 @@ def register(engine: Engine, new: NewShop, token_env: str | None, secret_env: st
     kind.check(config)
     token = read_secret("Meta token", token_env)
     secret = read_secret("store's credential", secret_env) if kind.needs_secret or secret_env else None
+    kind.check(replace(config, secret=secret))
     catalog = _read_catalog(token, new.catalog_id)
     with writing(engine) as connection:
         now = database_now(connection)
@@ -90,6 +91,8 @@ def replace_secrets(engine: Engine, slug: str, token_env: str | None, secret_env
     with reading(engine) as connection:
         shop = shops.by_slug(connection, slug)
     secret = None if secret_env is None else read_secret("store's credential", secret_env)
+    kind = _kind(shop.store_kind)
+    kind.check(StoreConfig(shop.store_url, shop.store_options, shop.currency, secret, "", settings.allowed_networks))
     token = None
     if secret_env is None or token_env is not None:
         token = read_secret("Meta token", token_env)

@@ -158,6 +158,9 @@ class Kind(Protocol):
         """The form of ``url`` to keep in the shop's row: local paths absolute, API addresses complete."""
 
     def check(self, config: StoreConfig) -> None:
-        """Refuse a configuration that can never work. Raises ``BadInput``; makes no request."""
+        """Refuse a configuration that can never work. Raises ``BadInput``; makes no request.
+
+        A ``secret`` of None is one that nobody was asked for yet: everything else is checked.
+        """
 
     def open(self, config: StoreConfig) -> Store: ...

@@ -46,6 +46,25 @@ def test_secrets_come_from_standard_input_where_there_is_no_terminal(cli: Any, m
     assert meta.calls == [("typed-token", "1")]
 
 
+VENDURE = (
+    "shop", "add", "vend", "--store", "vendure", "--store-url", "https://vend.example", "--catalog", "7",
+    "--store-option", "storefront_url=https://vend.example/products/{slug}", "--token-env", "ACME_TOKEN",
+)  # fmt: skip
+
+
+def test_a_store_that_needs_a_credential_is_added_with_it(cli: Any) -> None:
+    assert cli(*VENDURE, given="api-key\n").exit_code == 0
+    shown = json.loads(cli("shop", "show", "vend", "--json").stdout)
+    assert (shown["store_url"], shown["has_store_secret"]) == ("https://vend.example/admin-api", True)
+
+
+def test_a_credential_that_cannot_be_one_stores_nothing(cli: Any, meta: Any) -> None:
+    refused = cli(*VENDURE, given="two words\n")
+    assert (refused.exit_code, meta.calls) == (1, [])
+    assert "The API key is empty or has characters that no key has." in refused.stderr
+    assert json.loads(cli("shop", "list", "--json").stdout) == []
+
+
 def test_a_secret_shows_up_nowhere(cli: Any, database_url: str) -> None:
     result = cli(*ADD, given="typed-token\n")
     shown = result.output + cli("shop", "show", "acme").output + cli("shop", "show", "acme", "--json").output

@@ -269,5 +269,13 @@ def test_a_configuration_that_can_never_work_is_refused(options, secret, says):
     assert says in str(caught.value)
 
 
+def test_a_configuration_is_checked_before_anybody_is_asked_for_the_key():
+    KIND.check(
+        StoreConfig(
+            "https://shop.example/admin-api", {"storefront_url": "https://shop.example/{slug}"}, None, None, "/nowhere"
+        )
+    )
+
+
 def test_the_registry_knows_both_kinds():
     assert sorted(kinds()) == ["feed", "vendure"]

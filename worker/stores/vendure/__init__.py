@@ -57,7 +57,7 @@ class VendureKind:
             raise BadInput("The option price is either with_tax or without_tax.")
         if config.options.get("condition", "new") not in ("new", "refurbished", "used"):
             raise BadInput("The option condition is new, refurbished or used.")
-        if not re.fullmatch(r"[\x21-\x7e]+", config.secret or ""):
+        if config.secret is not None and not re.fullmatch(r"[\x21-\x7e]+", config.secret):
             raise BadInput("The API key is empty or has characters that no key has.", action="Create one in Vendure.")
         if not re.fullmatch(r"[\x21-\x7e]*", config.options.get("channel", "")):
             raise BadInput("The option channel is not a channel token.")
