@@ -19,7 +19,7 @@ SEEDS = int(os.environ.get("SIMULATION_SEEDS", "12"))
 
 # Seeds that noticed when this was written. Any change of the steps moves them, so others are tried after them; if none
 # does, "python -m tests.simulation 0 200 --without NAME" finds some.
-NOTICED = {"acknowledgement": (0,), "doubt": (17,), "drain": (0,), "fence": (19,)}
+NOTICED = {"acknowledgement": (0,), "doubt": (17,), "drain": (13,), "fence": (19,)}
 TRIED = 60
 
 
