@@ -151,7 +151,8 @@ class _Workers:
 
     def _answer(self) -> bool:
         try:
-            return bool(self._app.control.ping(timeout=_PING_S))
+            # The first answer is enough; ``control.ping`` would collect others to the end of its time.
+            return bool(self._app.control.broadcast("ping", reply=True, timeout=_PING_S, limit=1))
         except (KombuError, RedisError, OSError):
             return False
 

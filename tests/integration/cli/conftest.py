@@ -52,9 +52,10 @@ class FakeWorkers:
     def __init__(self) -> None:
         self.alive = False
         self.pings = 0
-        self.control = SimpleNamespace(ping=self._ping)
+        self.control = SimpleNamespace(broadcast=self._broadcast)
 
-    def _ping(self, timeout: float) -> list[dict[str, str]]:
+    def _broadcast(self, command: str, *, reply: bool, timeout: float, limit: int) -> list[dict[str, str]]:
+        assert (command, reply, limit) == ("ping", True, 1)  # whoever waits for more waits the whole time
         self.pings += 1
         return [{"celery@here": "pong"}] if self.alive else []
 
