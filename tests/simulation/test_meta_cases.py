@@ -254,3 +254,24 @@ def test_a_run_whose_items_are_not_settled_within_a_day_fails_and_leaves_them_to
     world.on_call = lambda *_: None
     done = world.run_to_rest("full")
     assert (done["state"], done["created"], done["accepted"], world.differences()) == ("succeeded", 0, 1, [])
+
+
+def test_a_handle_that_does_not_finish_keeps_no_price_from_being_read(world: World) -> None:
+    world.started("a", "b")
+    world.on_call = lambda edge, _: BatchFault(ending="never") if edge == "items_batch" else None
+    world.shelf.put("a", price="11.00 USD")
+    stuck = world.ask("volatile")
+    world.until(lambda: world.run(stuck)["state"] == "pushing")
+    world.on_call = lambda *_: None
+    world.shelf.put("b", price="12.00 USD")
+    following = world.ask("volatile")
+    assert world.run(following)["state"] == "queued"
+    assert world.ask("volatile") == following
+    asked_at = world.now_s
+    while world.run(following)["state"] != "succeeded" and world.now_s < asked_at + 600:
+        world.sweep()
+        world.step()
+    assert (world.run(stuck)["state"], world.run(following)["state"]) == ("pushing", "succeeded")
+    assert world.at_meta()["b"]["price"] == "12.00 USD"
+    world.settle_down()
+    assert (world.run(stuck)["state"], world.differences()) == ("succeeded", [])

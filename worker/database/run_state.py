@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, and_, exists, func, or_, select
 
+from schedules.due import PROMISE
 from worker.database.tables import pending, run, schedule
 
 ACTIVE: Final = ("pulling", "pushing")
@@ -52,6 +53,18 @@ def is_pulling(connection: Connection, shop_id: int) -> bool:
     """Whether a pull of a shop is under way."""
     found = select(exists().where(run.c.shop_id == shop_id, run.c.state == "pulling"))
     return bool(connection.execute(found).scalar())
+
+
+def in_the_way(open_runs: Iterable[Row[Any]], now: datetime) -> bool:
+    """Whether the next run of the same job has to wait.
+
+    Not for ever for one that only waits for Meta: a handle that does not finish within the hour must not keep a shop's
+    prices from being read. After a third of the job's promise the next one goes, and the lane sends what it finds.
+    """
+    return any(
+        row.state == "pulling" or (row.state == "pushing" and now - row.started_at < PROMISE[row.job] / 3)
+        for row in open_runs
+    )
 
 
 def finish(connection: Connection, ended: Row[Any], state: str, now: datetime, error: str | None = None) -> bool:

@@ -9,6 +9,7 @@ import structlog
 from sqlalchemy import Connection, Row
 
 from worker.database import run_state
+from worker.database.engine import database_now
 from worker.database.locks import lock_shop
 from worker.database.types import to_ms
 from worker.sync.context import Wake, label
@@ -64,7 +65,7 @@ def cancel_runs(connection: Connection, shop_id: int, now: datetime, why: str) -
 def wake_next(connection: Connection, shop_row: Row[Any], job: str) -> list[Wake]:
     """The queued run of a job whose way is free now."""
     open_runs = run_state.open_runs(connection, shop_row.id, job)
-    if shop_row.state != "active" or any(row.state in run_state.ACTIVE for row in open_runs):
+    if shop_row.state != "active" or run_state.in_the_way(open_runs, database_now(connection)):
         return []
     queued = [row for row in open_runs if row.state == "queued"]
     return [pull_wake(shop_row, queued[0])] if queued else []

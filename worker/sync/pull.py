@@ -95,7 +95,7 @@ def _begin(
         state = "canceled" if shop_row.state == "paused" else "failed"
         return completion.end_run(connection, shop_row, run, state, now, shop_row.reason or "The shop is paused.")
     others = run_state.open_runs(connection, shop_row.id, run.job)
-    if run.state == "queued" and any(row.state in run_state.ACTIVE for row in others):
+    if run.state == "queued" and run_state.in_the_way(others, now):
         return []  # its predecessor wakes it
     block = budgets.blocked(connection, [budgets.store(shop_row.store_url)], now)
     if block is not None:

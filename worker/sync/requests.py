@@ -58,12 +58,12 @@ def request_run(context: Context, slug: str, job: str) -> RunTicket:
 
 def queue_run(connection: Connection, shop_row: Row[Any], job: str, fire_time: datetime, *, trigger: str) -> RunTicket:
     """The queued run of this job, made if there is none. The shop's row is locked."""
+    now = database_now(connection)
     open_runs = run_state.open_runs(connection, shop_row.id, job)
+    busy = run_state.in_the_way(open_runs, now)
     for row in open_runs:
         if row.state == "queued":
-            wakes = [] if any(other.state in run_state.ACTIVE for other in open_runs) else [pull_wake(shop_row, row)]
-            return RunTicket(row.id, row.state, wakes)
-    now = database_now(connection)
+            return RunTicket(row.id, row.state, [] if busy else [pull_wake(shop_row, row)])
     connection.execute(
         run_table.insert().values(
             id=new_ulid(to_ms(now)),
@@ -78,7 +78,6 @@ def queue_run(connection: Connection, shop_row: Row[Any], job: str, fire_time: d
             **dict.fromkeys(_COUNTERS, 0),
         )
     )
-    busy = any(row.state in run_state.ACTIVE for row in open_runs)
     made = run_state.open_runs(connection, shop_row.id, job)[-1]
     return RunTicket(made.id, made.state, [] if busy else [pull_wake(shop_row, made)])
 
