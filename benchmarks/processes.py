@@ -13,11 +13,11 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, Self
 from urllib.request import urlopen
 
 _READY_S = 60.0
-_LOOK_EVERY_S = 0.1
+_LOOK_EVERY_S = 0.3
 _MARK = "SHELFBEAT_BENCHMARK"
 
 
@@ -37,6 +37,9 @@ class Sandbox:
         """How many ``items_batch`` calls have arrived so far."""
         with urlopen(f"{self.url}/_sandbox/calls?route=items_batch") as answer:
             return len(json.load(answer))
+
+    def cpu_s(self) -> float:
+        return _cpu_s(self._process.pid)
 
     def stop(self) -> None:
         _end(self._process)
@@ -78,7 +81,7 @@ class Installation:
 
     def ours(self) -> list[int]:
         """Every process that works for this directory, however it was started."""
-        return [int(name) for name in os.listdir("/proc") if name.isdigit() and self._owns(name)]
+        return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit() and self._owns(path)]
 
     def stop(self) -> None:
         if self._worker is not None:
@@ -93,29 +96,40 @@ class Installation:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def _owns(self, pid: str) -> bool:
-        process = Path("/proc", pid)
+    def _owns(self, process: Path) -> bool:
         try:
             # The broker is started without our environment, below the directory.
-            below = Path(os.readlink(process / "cwd")).is_relative_to(self.directory)
+            below = (process / "cwd").readlink().is_relative_to(self.directory)
             return below or f"{_MARK}={self._mark}".encode() in (process / "environ").read_bytes()
         except OSError:
             return False
 
 
-class Memory:
-    """The peak of resident memory (VmHWM) per process while the block runs; shared pages count in each."""
+class Watch:
+    """What the processes of an installation take while the block runs.
+
+    Attributes:
+        peaks_mb: The peak of resident memory (VmHWM), per kind of process; shared pages count in each.
+        cpu_s: Processor time of all of them, which neighbours on a busy machine do not add to.
+    """
 
     def __init__(self, installation: Installation) -> None:
         self._installation = installation
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._before: dict[int, float] = {}
+        self._after: dict[int, float] = {}
         self.peaks_mb: dict[str, float] = {}
+
+    @property
+    def cpu_s(self) -> float:
+        return sum(used - self._before.get(pid, 0.0) for pid, used in self._after.items())
 
     def __enter__(self) -> Self:
         for pid in self._installation.ours():
             # proc(5): 5 resets the peak to what is resident now.
             Path(f"/proc/{pid}/clear_refs").write_text("5")
+            self._before[pid] = _cpu_s(pid)
         self._thread.start()
         return self
 
@@ -135,10 +149,17 @@ class Memory:
             status = Path(f"/proc/{pid}/status").read_text()
             name = _role(Path(f"/proc/{pid}/cmdline").read_bytes(), parent=_field(status, "PPid"))
             peak = _field(status, "VmHWM") / 1024
+            self._after[pid] = _cpu_s(pid)
         except (OSError, ValueError):
             return
         if name:
             self.peaks_mb[name] = max(self.peaks_mb.get(name, 0.0), peak)
+
+
+def _cpu_s(pid: int) -> float:
+    # proc(5): the 14th and 15th field; the second is a name in brackets, which may hold blanks.
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _field(status: str, name: str) -> int:
