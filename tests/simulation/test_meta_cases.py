@@ -261,7 +261,7 @@ def test_a_handle_that_does_not_finish_keeps_no_price_from_being_read(world: Wor
     world.on_call = lambda edge, _: BatchFault(ending="never") if edge == "items_batch" else None
     world.shelf.put("a", price="11.00 USD")
     stuck = world.ask("volatile")
-    world.until(lambda: world.run(stuck)["state"] == "pushing")
+    world.until_call()
     world.on_call = lambda *_: None
     world.shelf.put("b", price="12.00 USD")
     following = world.ask("volatile")
