@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Connection, Row, func, or_, select
+from sqlalchemy import Column, Connection, Row, func, select
 
 from schedules import PROMISE, met
 from worker.database import budgets
 from worker.database.engine import database_now
-from worker.database.run_state import ACTIVE
+from worker.database.run_state import ACTIVE, unsettled
 from worker.database.schedules import of_shop
 from worker.database.shops import Shop
 from worker.database.tables import issue, pending, run, schedule
@@ -25,21 +25,12 @@ from worker.errors import BadInput
 
 Report = dict[str, Any]
 
-# Waiting longer than this is quarantine: shown as an issue, not as work to do (see ``run_state``).
-_QUARANTINE = timedelta(hours=12)
-
 _COUNTS = ("pulled", "invalid", "unchanged", "created", "updated", "removed", "accepted", "rejected")
 
 
 def iso(moment: datetime | None) -> str | None:
     """ISO 8601 in UTC with milliseconds, as all our JSON has it."""
     return None if moment is None else moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def waiting(connection: Connection) -> Any:
-    """Condition for ``pending`` rows that are work to do, not in quarantine."""
-    limit = to_ms(database_now(connection) + _QUARANTINE)
-    return or_(pending.c.due_at <= limit, pending.c.batch_id.is_not(None))
 
 
 def one_run(connection: Connection, run_id: str) -> Report:
@@ -124,7 +115,7 @@ def status(connection: Connection, chosen: Sequence[Shop]) -> list[Report]:
     """How fresh these shops are against the promise, per job."""
     now = database_now(connection)
     open_issues = _per_shop(connection, issue.c.shop_id, issue.c.resolved_at.is_(None))
-    pending_items = _per_shop(connection, pending.c.shop_id, waiting(connection))
+    pending_items = _per_shop(connection, pending.c.shop_id, unsettled(to_ms(now)))
     rows: defaultdict[int, dict[str, Row[*tuple[Any, ...]]]] = defaultdict(dict)
     for row in connection.execute(select(schedule)):
         rows[row.shop_id][row.job] = row
@@ -188,7 +179,7 @@ def _run_reports(connection: Connection, rows: Sequence[Any]) -> list[Report]:
     shop_ids = {row.shop_id for row in rows}
     for content_run, volatile_run, number in connection.execute(
         select(pending.c.run_id, pending.c.volatile_run, func.count())
-        .where(pending.c.shop_id.in_(shop_ids), waiting(connection))
+        .where(pending.c.shop_id.in_(shop_ids), unsettled(to_ms(database_now(connection))))
         .group_by(pending.c.run_id, pending.c.volatile_run)
     ):
         # An item whose halves were changed by two runs is awaited by both.

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, exists, func, or_, select
 
 from schedules.due import PROMISE
 from worker.database.tables import pending, run, schedule
@@ -91,12 +91,14 @@ def finish(connection: Connection, ended: Row[Any], state: str, now: datetime, e
     return True
 
 
+def unsettled(now_ms: int) -> ColumnElement[bool]:
+    """Condition for the wants that are work to do, not in quarantine."""
+    return or_(pending.c.due_at <= now_ms + _WAITING_MS, pending.c.batch_id.is_not(None))
+
+
 def belongs(run_id: str, now_ms: int) -> Any:
     """Condition for the wants that a run still waits for."""
-    return and_(
-        or_(pending.c.run_id == run_id, pending.c.volatile_run == run_id),
-        or_(pending.c.due_at <= now_ms + _WAITING_MS, pending.c.batch_id.is_not(None)),
-    )
+    return and_(or_(pending.c.run_id == run_id, pending.c.volatile_run == run_id), unsettled(now_ms))
 
 
 def left(connection: Connection, shop_id: int, run_id: str, now_ms: int) -> int:
@@ -124,11 +126,7 @@ def adopt(connection: Connection, shop_id: int, run_id: str, job: str, now_ms: i
         or_(pending.c.run_id.is_(None), pending.c.run_id.not_in(active)),
         or_(pending.c.volatile_run.is_(None), pending.c.volatile_run.not_in(active)),
     )
-    statement = pending.update().where(
-        pending.c.shop_id == shop_id,
-        ownerless,
-        or_(pending.c.due_at <= now_ms + _WAITING_MS, pending.c.batch_id.is_not(None)),
-    )
+    statement = pending.update().where(pending.c.shop_id == shop_id, ownerless, unsettled(now_ms))
     if job == "volatile":
         statement = statement.where(pending.c.lane == 0)
     connection.execute(statement.values({column: run_id}))

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import pytest
 from sqlalchemy import Connection, Engine, insert
 
-from worker.database import issues, item_report, reports, schedules, shops, tables
+from worker.database import issues, item_report, reports, run_state, schedules, shops, tables
 from worker.database.engine import database_now, reading, writing
 from worker.database.shops import Shop
 from worker.database.types import to_ms
@@ -129,6 +129,16 @@ def test_pending_counts_what_a_run_waits_for_and_no_quarantine(
     with reading(engine) as connection:
         assert [(run["run"], run["pending"]) for run in reports.runs(connection, acme)] == [("01B", 1), ("01A", 3)]
     assert one_status(engine, acme)["pending_items"] == 4
+
+
+def test_a_run_reports_as_pending_what_it_waits_for(engine: Engine, acme: Shop, write: Callable[..., None]) -> None:
+    write(tables.run, id="01A", shop_id=acme.id, job="full", state="pushing")
+    for hours in (11, 13):
+        due = now_ms(engine) + hours * 3_600_000
+        write(tables.pending, shop_id=acme.id, retailer_id=f"in {hours} h", due_at=due, run_id="01A")
+    with reading(engine) as connection:
+        assert reports.one_run(connection, "01A")["pending"] == 1
+        assert run_state.left(connection, acme.id, "01A", now_ms(engine)) == 1
 
 
 def test_runs_are_listed_newest_first_per_shop_and_limited(
