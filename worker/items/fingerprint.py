@@ -7,7 +7,7 @@ from xxhash import xxh3_64_intdigest
 
 from worker.items.encoding import MASK_BYTES
 
-NORMALISER_VERSION = 1
+NORMALISER_VERSION = 2
 """Raise it with every change of ``items`` that gives another result for the same fields. It is part of the seed of
 ``source_fp``, not of the halves' own fingerprints: every record is then read anew, and only what really comes out
 different is sent."""

@@ -56,11 +56,13 @@ Trouble = Literal["invalid", "ambiguous", "currency_missing", "currency_invalid"
 
 
 class Money(NamedTuple):
-    """``minor`` counts the currency's smallest unit; ``text`` is Meta's form."""
+    """``minor`` counts the currency's smallest unit; ``text`` is Meta's form; ``rounded``: it is not quite the amount
+    that was given."""
 
     currency: str
     minor: int
     text: str
+    rounded: bool = False
 
 
 def format_price(minor: int, currency: str) -> str:
@@ -95,7 +97,8 @@ def parse_price(value: Any, currency: str | None) -> Money | Trouble:
         value = Decimal(value)
     elif isinstance(value, float):
         # repr is the shortest text that reads back as the same float: 9.99, not 9.9900000000000002.
-        value = Decimal(repr(value))
+        # Six decimals are more than any currency has, and end the noise of what a store computed: 19.990000000000002.
+        value = Decimal(repr(round(value, 6)))
     return _money(value, currency.upper()) if value.is_finite() else "invalid"
 
 
@@ -178,4 +181,7 @@ def _money(amount: Decimal, currency: str) -> Money | Trouble:
     if amount.adjusted() < -_INT_DIGITS:
         return "not_positive"
     minor = int(amount.scaleb(digits).to_integral_value(ROUND_HALF_UP))
-    return Money(currency, minor, format_price(minor, currency)) if minor > 0 else "not_positive"
+    if minor <= 0:
+        return "not_positive"
+    # Compared in this direction, where no step is limited to the digits of the decimal context.
+    return Money(currency, minor, format_price(minor, currency), Decimal(minor).scaleb(-digits) != amount)

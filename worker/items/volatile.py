@@ -7,7 +7,7 @@ from typing import Any
 
 from worker.items.fields import FIELDS, SALE_END, SALE_START
 from worker.items.findings import Finding, shown
-from worker.items.money import Money, Trouble, parse_price
+from worker.items.money import MINOR_DIGITS, Money, Trouble, parse_price
 from worker.items.values import Findings, chosen, left_out, number_of
 from worker.items.window import window, window_of
 
@@ -37,7 +37,7 @@ def prices_and_stock(
     band = 0
     price = parse_price(raw["price"], currency) if "price" in raw else None
     if isinstance(price, Money):
-        values["price"] = price.text
+        values["price"] = _told("price", raw["price"], price, findings)
         band = (price.minor.bit_length() - 1) << 1
     else:
         ok = False
@@ -71,6 +71,16 @@ def _price_finding(name: str, value: Any, trouble: Trouble | None) -> Finding:
     return left_out(FIELDS[name], value, reason, action, trouble)
 
 
+def _told(name: str, value: Any, money: Money, findings: Findings) -> str:
+    """The amount as it is sent; a finding where that is not the one that the store gave."""
+    if money.rounded:
+        digits = MINOR_DIGITS[money.currency]
+        message = f"The {name} {shown(value)} has a fraction that {money.currency} does not have; {money.text} is sent."
+        action = f"Give it with {digits} decimals at most." if digits else "Give it without decimals."
+        findings.append(Finding(f"{name}.rounded", "warning", message, action, half="volatile"))
+    return money.text
+
+
 def _sale(
     raw: Mapping[str, Any],
     price: Money | Trouble | None,
@@ -100,7 +110,7 @@ def _sale(
             action = "Give a sale price below the price and in its currency, or none."
             findings.append(left_out(FIELDS["sale_price"], sale.text, reason, action, code))
             return
-        values["sale_price"] = sale.text
+        values["sale_price"] = _told("sale_price", given, sale, findings)
     if span is not None:
         values["sale_price_effective_date"] = span
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.unit.items.sample import said, sent, shirt
-from worker.items import prepare_volatile
+from worker.items import Finding, prepare_volatile
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,10 @@ from worker.items import prepare_volatile
         ("9.99", "USD", "9.99 USD"),
         (9.99, "USD", "9.99 USD"),
         (9, "usd", "9.00 USD"),
-        (Decimal("9.995"), "USD", "10.00 USD"),
+        (Decimal("9.990"), "USD", "9.99 USD"),
+        (9.900000000000002, "USD", "9.90 USD"),
+        (0.1 + 0.7, "USD", "0.80 USD"),
+        (99999999999999.98, "USD", "99999999999999.98 USD"),
         ("14 GBP", None, "14.00 GBP"),
         ("1,299.00 USD", None, "1299.00 USD"),
         ("1,299 USD", None, "1299.00 USD"),
@@ -31,9 +34,10 @@ from worker.items import prepare_volatile
         ("9,99 €", None, "9.99 EUR"),
         ("$9.99", "USD", "9.99 USD"),
         ("$9.99 CAD", "USD", "9.99 CAD"),
-        ("0.125 USD", None, "0.13 USD"),
+        ("0.130 USD", None, "0.13 USD"),
         ("490 JPY", None, "490 JPY"),
         ("490.00 JPY", None, "490 JPY"),
+        ("1,000.00 JPY", None, "1000 JPY"),
         ("1,299 JPY", None, "1299 JPY"),
         (490.0, "JPY", "490 JPY"),
         ("1.25 KWD", None, "1.250 KWD"),
@@ -45,6 +49,48 @@ def test_a_price_is_sent_with_its_currencys_own_digits(given: Any, currency: str
     half = prepare_volatile("sku-1", {"price": given, "availability": "in stock"}, currency)
     assert half.volatile[8:].decode() == f'"price":"{expected}","availability":"in stock"'
     assert (half.volatile_ok, half.findings) == (True, ())
+
+
+@pytest.mark.parametrize(
+    ("given", "expected", "says", "action"),
+    [
+        (
+            "1000.50 JPY",
+            "1001 JPY",
+            'The price "1000.50 JPY" has a fraction that JPY does not have; 1001 JPY is sent.',
+            "Give it without decimals.",
+        ),
+        (
+            "1.2345 KWD",
+            "1.235 KWD",
+            'The price "1.2345 KWD" has a fraction that KWD does not have; 1.235 KWD is sent.',
+            "Give it with 3 decimals at most.",
+        ),
+        (
+            Decimal("9.995"),
+            "10.00 USD",
+            'The price "9.995" has a fraction that USD does not have; 10.00 USD is sent.',
+            "Give it with 2 decimals at most.",
+        ),
+        (
+            9.994,
+            "9.99 USD",
+            'The price "9.994" has a fraction that USD does not have; 9.99 USD is sent.',
+            "Give it with 2 decimals at most.",
+        ),
+        (
+            "1." + "0" * 40 + "1 USD",
+            "1.00 USD",
+            f'The price "1.{"0" * 40}1 USD" has a fraction that USD does not have; 1.00 USD is sent.',
+            "Give it with 2 decimals at most.",
+        ),
+    ],
+)
+def test_a_price_that_is_rounded_says_what_is_sent(given: Any, expected: str, says: str, action: str) -> None:
+    half = prepare_volatile("sku-1", {"price": given, "availability": "in stock"}, "USD")
+    assert half.volatile[8:].decode() == f'"price":"{expected}","availability":"in stock"'
+    assert half.volatile_ok is True
+    assert half.findings == (Finding("price.rounded", "warning", says, action, half="volatile"),)
 
 
 @pytest.mark.parametrize(
@@ -150,6 +196,14 @@ def test_stock_decides_where_the_store_names_no_availability(
     [
         ({"sale_price": "7.99 USD"}, "7.99 USD", None, []),
         ({"sale_price": 7.5}, "7.50 USD", None, []),
+        ({"sale_price": "7.5051"}, "7.51 USD", None, [("sale_price.rounded", "warning")]),
+        (
+            {"price": "9.9941", "sale_price": "7.5051"},
+            "7.51 USD",
+            None,
+            [("price.rounded", "warning"), ("sale_price.rounded", "warning")],
+        ),
+        ({"sale_price": "9.9899"}, None, None, [("sale_price.not_lower", "warning")]),
         ({"sale_price": ""}, None, None, []),
         ({"sale_price": "9.99"}, None, None, [("sale_price.not_lower", "warning")]),
         ({"sale_price": "12"}, None, None, [("sale_price.not_lower", "warning")]),
