@@ -18,6 +18,8 @@ from worker.errors import BadInput
 ShopState = Literal["active", "paused", "needs_token"]
 
 _SLUG = re.compile(r"[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?")
+# ``runs`` takes a slug where ``runs show`` has its word: the runs of a shop of that name could not be listed.
+_COMMAND_WORDS = frozenset({"show"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,8 @@ def check_new(connection: Connection, *, slug: str, catalog_id: str) -> None:
             f"The slug {slug!r} cannot be used.",
             action="Use 1 to 63 lower-case letters, digits, - and _, with a letter or digit at both ends.",
         )
+    if slug in _COMMAND_WORDS:
+        raise BadInput(f"The slug {slug!r} is a word of a command, so no shop can have it.", action="Choose another.")
     if not (catalog_id.isascii() and catalog_id.isdigit()):
         raise BadInput(
             f"The catalog id {catalog_id!r} is not a number.", action="Copy it from Commerce Manager, Settings."

@@ -88,6 +88,12 @@ def test_what_is_wrong_is_named_and_nothing_is_stored(cli: Any, meta: Any, args:
     assert (meta.calls, nothing_stored(cli)) == ([], True)
 
 
+def test_no_shop_is_called_as_a_command_is_where_a_slug_may_stand(cli: Any, meta: Any) -> None:
+    told = refused(cli(*ADD[:2], "show", *ADD[3:], *TOKEN))
+    assert told == "Error: The slug 'show' is a word of a command, so no shop can have it. Choose another.\n"
+    assert (meta.calls, nothing_stored(cli)) == ([], True)
+
+
 def test_a_refused_token_stores_nothing(cli: Any) -> None:
     assert "Meta refuses the token" in refused(cli(*ADD, given="revoked\n"))
     assert nothing_stored(cli)
