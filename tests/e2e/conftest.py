@@ -12,7 +12,10 @@ import redis
 
 from tests.conftest import PostgresServer
 from tests.e2e.processes import Installation
+from tests.e2e.vendure.store import vendure_store
 from worker.sandbox import Sandbox
+
+__all__ = ["vendure_store"]
 
 _CLAIM = "shelfbeat-tests"
 

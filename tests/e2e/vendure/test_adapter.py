@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.e2e.vendure.store import VendureStore, vendure_store
+from tests.e2e.vendure.store import VendureStore
 from worker.stores import Store, StoreConfig, kinds
-
-__all__ = ["vendure_store"]
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
