@@ -52,6 +52,8 @@ def spooled(tmp_path: Path) -> list[str]:
         (HEADER + ROWS + b"c,Gree", "last record has 2 fields where the header has 4"),
         (HEADER + ROWS + b'c,"Green shirt,9.99 USD,in stock\n', "quote is opened and never closed"),
         (HEADER + b'a,"Red shirt,1 USD,in stock\nb,"Blue shirt",2 USD,in stock\n', "quote is opened and never closed"),
+        ((HEADER + ROWS).replace(b"\n", b"\r") + b'c,"Two\nlines",9.99 USD,in stock\r', "carriage returns alone"),
+        (b"id,title\ra,Red\rb,Blue\n", "carriage returns alone"),
         (gzip.compress(HEADER + ROWS)[:-9], "gzip"),
         (gzip.compress(HEADER + ROWS)[:-4] + b"\0\0\0\0", "gzip"),
         (gzip.compress(b""), "empty once unpacked"),
@@ -105,6 +107,11 @@ def test_rss_and_atom_are_refused_in_one_sentence(tmp_path, body):
         HEADER + ROWS,
         HEADER + ROWS.rstrip(b"\n"),
         HEADER.replace(b"\n", b"\r\n") + ROWS.replace(b"\n", b"\r\n"),
+        (HEADER + ROWS).replace(b"\n", b"\r"),
+        (HEADER + ROWS).replace(b"\n", b"\r").rstrip(),
+        (HEADER + ROWS).replace(b"\n", b"\r\r\n"),
+        (HEADER + ROWS).decode().replace("\n", "\r").encode("utf-16"),
+        gzip.compress((HEADER + ROWS).replace(b"\n", b"\r")),
         b"\n\n" + HEADER + b"\n" + ROWS.replace(b"\n", b"\n\n") + b"\n,,,\n",
         b"\xef\xbb\xbf" + HEADER + ROWS,
         (HEADER + ROWS).decode().encode("utf-16"),
@@ -133,6 +140,24 @@ def test_content_decides_where_the_name_does_not(tmp_path, name):
 def test_ndjson_is_known_by_its_content(tmp_path):
     found = items(local(tmp_path, b'{"id": 12, "title": "x", "price": 9.99}\n', "feed"))
     assert found == {"12": {"id": 12, "title": "x", "price": 9.99}}
+
+
+def test_ndjson_of_an_old_mac_is_read(tmp_path):
+    found = items(local(tmp_path, b'{"id": "a", "title": "x"}\r{"id": "b", "title": "y"}\r', "feed.ndjson"))
+    assert found == {"a": {"id": "a", "title": "x"}, "b": {"id": "b", "title": "y"}}
+
+
+def test_the_last_record_of_an_old_mac_has_to_be_whole_too(tmp_path):
+    feed = local(tmp_path, (HEADER + ROWS + b"c,Gree").replace(b"\n", b"\r"))
+    with pytest.raises(StoreIncomplete, match="last record has 2 fields where the header has 4"):
+        feed.full(None)
+    feed.close()
+
+
+def test_a_carriage_return_inside_a_column_name_is_no_line_end(tmp_path):
+    body = b'id,"my\rtitle",title,price\na,x,Red shirt,1 USD\n'
+    found = items(local(tmp_path, body))
+    assert (found["a"]["title"], found["a"]["price"]) == ("Red shirt", "1 USD")
 
 
 def test_nested_columns_become_nested_values(tmp_path):

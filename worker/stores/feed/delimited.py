@@ -7,6 +7,7 @@ ends alone, and bytes that are no UTF-8 cannot stop the scan.
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator, Sequence
 from typing import IO, Any
 
@@ -20,6 +21,7 @@ LONGEST_RECORD = 8 << 20
 """Bytes; Meta itself refuses lines above 5,242,880 (Product Feed reference)."""
 _HEADER_WITHIN = 5
 _DELIMITERS = (",", "\t", ";", "|")
+_RETURN_ALONE = re.compile(rb"\r(?!\n)")
 _OPEN_QUOTE = "a quote is opened and never closed"
 
 # The module's own limit of 128 kB per field is global to the process; a long description must not end a feed.
@@ -118,19 +120,14 @@ class Delimited:
 
         Args:
             preferred: The delimiter that the file's name promises; others are tried when it makes no header.
+
+        Raises ``StoreIncomplete`` for a header that ends with a carriage return alone: a file with line feeds too.
         """
         for delimiter in dict.fromkeys((preferred, *_DELIMITERS)):
-            offset = 0
-            try:
-                for count, (raw, cells) in enumerate(_scan(file, 0, delimiter)):
-                    offset += len(raw)
-                    names = _cells(raw, cells, delimiter)
-                    if is_header(names):
-                        return cls(delimiter, names, offset + _comment_size(file, offset, delimiter))
-                    if count >= _HEADER_WITHIN:
-                        break
-            except StoreIncomplete:
-                continue
+            found = _header(file, delimiter)
+            if found is not None:
+                names, end = found
+                return cls(delimiter, names, end + _comment_size(file, end, delimiter))
         return None
 
     def check(self, file: IO[bytes]) -> None:
@@ -224,6 +221,29 @@ def _cells(raw: bytes, cells: list[str] | None, delimiter: str, errors: str = "r
         return next(csv.reader([text], delimiter=delimiter), [])
     except csv.Error as error:
         raise UnreadableRecord("The record is not well-formed.") from error
+
+
+def _header(file: IO[bytes], delimiter: str) -> tuple[list[str], int] | None:
+    """The names of the columns and where their line ends, if one of the first lines is a header."""
+    end = 0
+    lines = _scan(file, 0, delimiter)
+    for _ in range(_HEADER_WITHIN + 1):
+        try:
+            raw, cells = next(lines)
+        except (StopIteration, StoreIncomplete):
+            return None
+        end += len(raw)
+        alone = _RETURN_ALONE.search(raw.rstrip(b"\r\n"))
+        if alone and is_header(_cells(raw[: alone.start()], None, delimiter)):
+            # What follows it up to the first line feed would be read as columns, and the feed as one without items.
+            raise StoreIncomplete(
+                "The feed has carriage returns alone as line ends, and line feeds too.",
+                action="Save it with line feeds (Unix) or with both (Windows) at the end of every line.",
+            )
+        names = _cells(raw, cells, delimiter)
+        if is_header(names):
+            return names, end
+    return None
 
 
 def _comment_size(file: IO[bytes], offset: int, delimiter: str) -> int:

@@ -189,6 +189,8 @@ class Spool:
         if head in _UTF16:
             encoding = _UTF16[head]
             self._rewrite(sink, lambda source: _recoded(source, encoding))
+        if _has_returns_alone(sink):
+            self._rewrite(sink, _with_line_feeds)
         digest = xxhash.xxh3_128()
         sink.seek(0)
         while block := sink.read(_BLOCK):
@@ -230,6 +232,23 @@ def _recoded(source: IO[bytes], encoding: str) -> Iterator[bytes]:
         yield decoder.decode(block).encode("utf-8", "replace")
     if rest := decoder.decode(b"", final=True):
         yield rest.encode()
+
+
+def _has_returns_alone(source: IO[bytes]) -> bool:
+    """Whether carriage returns alone end the lines. For nearly every feed a look at its first block is enough."""
+    source.seek(0)
+    found = False
+    while block := source.read(_BLOCK):
+        if b"\n" in block:
+            return False
+        found = found or b"\r" in block
+    return found
+
+
+def _with_line_feeds(source: IO[bytes]) -> Iterator[bytes]:
+    # Old Macs, and spreadsheets that still save like them, end lines with a carriage return alone.
+    while block := source.read(_BLOCK):
+        yield block.replace(b"\r", b"\n")
 
 
 def _identity(status: os.stat_result) -> dict[str, int]:
