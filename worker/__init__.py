@@ -15,7 +15,12 @@ def __getattr__(name: str) -> Any:
         try:
             from worker.app import app
         except BadInput as error:
-            # A wrong setting. Celery would wrap anything but an exit into a traceback.
+            # A wrong setting. Celery would wrap anything but an exit into a traceback, and which command was typed is
+            # not known yet.
+            if "--json" in sys.argv:
+                from worker.cli.output import show_json
+
+                show_json({"error": str(error)})
             sys.exit(str(error))
         return app
     raise AttributeError(name)

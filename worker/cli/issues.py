@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from worker.cli.output import answers_json, database, moment, show_json
+from worker.cli.output import AnsweringCommand, answers_json, database, moment, show_json
 
 
-@click.command()
+@click.command(cls=AnsweringCommand)
 @click.argument("slug")
 @click.option("--all", "resolved", is_flag=True, help="Show also what is resolved.")
 @answers_json

@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
-from worker.cli.output import answers_json, database, moment, show_json, show_pairs
+from worker.cli.output import AnsweringCommand, answers_json, database, moment, show_json, show_pairs
 
 
-@click.command()
+@click.command(cls=AnsweringCommand)
 @click.argument("slug")
 @click.argument("retailer_id")
 @answers_json

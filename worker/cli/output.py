@@ -22,8 +22,46 @@ EXIT_HELD = 3
 EXIT_TIMEOUT = 4
 
 
+@contextmanager
+def _usage_in_json(args: Sequence[str]) -> Iterator[None]:
+    """Of wrong usage with ``--json`` among the arguments, print the sentence as the document; click does the rest."""
+    # Parsing uses the list up.
+    asked = "--json" in args
+    try:
+        yield
+    except click.UsageError as error:
+        if asked:
+            show_json({"error": error.format_message()})
+        raise
+
+
+class AnsweringCommand(click.Command):
+    """A command with ``--json`` whose wrong usage is one document on stdout too."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        with _usage_in_json(args):
+            return super().make_context(info_name, args, parent, **extra)
+
+
+class AnsweringGroup(AnsweringCommand, click.Group):
+    """A group of which commands have ``--json``. A command that it does not have is wrong usage like any other."""
+
+    command_class = AnsweringCommand
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        with _usage_in_json(args):
+            return super().resolve_command(ctx, args)
+
+
 def answers_json(command: Callable[..., R]) -> Callable[..., R]:
-    """Give a command ``--json``: one document on stdout whatever happens, ``{"error": …}`` for a refusal."""
+    """Give a command ``--json``: one document on stdout whatever happens, ``{"error": …}`` for a refusal.
+
+    For wrong usage that click finds before it calls the command, this needs an ``AnsweringCommand``.
+    """
 
     @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
     @wraps(command)
@@ -34,6 +72,10 @@ def answers_json(command: Callable[..., R]) -> Callable[..., R]:
         except ShelfbeatError as error:
             if as_json:
                 show_json({"error": str(error)})
+            raise
+        except click.UsageError as error:
+            if as_json:
+                show_json({"error": error.format_message()})
             raise
 
     return answering

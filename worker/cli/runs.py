@@ -6,10 +6,10 @@ from typing import Any
 
 import click
 
-from worker.cli.output import answers_json, database, moment, show_json, show_pairs, show_table
+from worker.cli.output import AnsweringCommand, answers_json, database, moment, show_json, show_pairs, show_table
 
 
-@click.command(options_metavar="[OPTIONS]")
+@click.command(cls=AnsweringCommand, options_metavar="[OPTIONS]")
 @click.argument("words", nargs=-1, metavar="[SLUG | show RUN]")
 @click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="How many runs at most.")
 @answers_json

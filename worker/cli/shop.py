@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from worker.cli.output import age, answers_json, database, moment, not_yet, show_json, show_pairs, show_table
+from worker.cli.output import (
+    AnsweringGroup,
+    age,
+    answers_json,
+    database,
+    moment,
+    not_yet,
+    show_json,
+    show_pairs,
+    show_table,
+)
 from worker.cli.refusal import one_sentence
 from worker.errors import BadInput
 
@@ -23,7 +33,7 @@ secret_env = click.option(
 )
 
 
-@click.group()
+@click.group(cls=AnsweringGroup)
 def shop() -> None:
     """Register shops and look after them. A shop is one store tied to one Meta catalog.
 

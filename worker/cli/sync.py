@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from worker.cli.output import EXIT_HELD, EXIT_TIMEOUT, answers_json, database, not_yet, show_json, show_pairs
+from worker.cli.output import (
+    EXIT_HELD,
+    EXIT_TIMEOUT,
+    AnsweringCommand,
+    AnsweringGroup,
+    answers_json,
+    database,
+    not_yet,
+    show_json,
+    show_pairs,
+)
 from worker.cli.runs import show_run
 
 if TYPE_CHECKING:
@@ -19,7 +29,7 @@ if TYPE_CHECKING:
 _EXIT_OF = {"succeeded": 0, "held": EXIT_HELD}
 
 
-class WaitCommand(click.Command):
+class WaitCommand(AnsweringCommand):
     """A command whose ``--wait`` takes a number or nothing: ``--wait acme`` does not swallow the shop."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -30,7 +40,7 @@ class WaitCommand(click.Command):
         return super().parse_args(ctx, given)
 
 
-@click.group()
+@click.group(cls=AnsweringGroup)
 def sync() -> None:
     """Sync a shop now.
 

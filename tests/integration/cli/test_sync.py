@@ -103,7 +103,20 @@ def test_runs_are_shown_as_text(acme: Any, engine: Engine) -> None:
 
 @pytest.mark.parametrize("args", [["show"], ["show", "a", "b"], ["acme", "other"], ["--limit", "0"]])
 def test_wrong_usage_of_runs_is_exit_code_2(cli: Any, args: list[str]) -> None:
-    assert cli("runs", *args).exit_code == 2
+    without = cli("runs", *args)
+    assert (without.exit_code, without.stdout) == (2, "")
+    result = cli("runs", *args, "--json")
+    assert result.exit_code == 2
+    assert result.stderr.endswith(f"Error: {json.loads(result.stdout)['error']}\n")
+
+
+@pytest.mark.parametrize(
+    "args", [["shop", "show"], ["shop", "list", "acme"], ["shop", "status", "a", "b"], ["issues"], ["item", "acme"]]
+)
+def test_wrong_usage_with_json_is_one_document(cli: Any, args: list[str]) -> None:
+    result = cli(*args, "--json")
+    assert result.exit_code == 2
+    assert result.stderr.endswith(f"Error: {json.loads(result.stdout)['error']}\n")
 
 
 def test_a_shop_without_problems_says_so(acme: Any) -> None:

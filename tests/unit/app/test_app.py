@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -48,6 +49,17 @@ def test_a_wrong_setting_ends_a_command_with_one_sentence(tmp_path):
     assert done.stderr == (
         "META_DRAIN_S is wrong: input should be a valid number, unable to parse string as a number.\n"
     )
+
+
+def test_a_wrong_setting_is_a_document_for_a_command_with_json(tmp_path):
+    code = (
+        "import sys; sys.argv = ['celery', '-A', 'worker', 'runs', '--json']; from celery.__main__ import main; main()"
+    )
+    done = _python(code, tmp_path, META_DRAIN_S="soon")
+
+    assert done.returncode == 1
+    assert json.loads(done.stdout) == {"error": done.stderr.rstrip("\n")}
+    assert done.stderr.startswith("META_DRAIN_S is wrong: ")
 
 
 def test_pure_parts_import_neither_celery_nor_the_settings(tmp_path):

@@ -65,8 +65,33 @@ def test_wait_takes_seconds_or_nothing(asked: list[tuple[Any, ...]], args: list[
     ],
 )
 def test_wrong_usage_is_exit_code_2_and_asks_for_nothing(asked: list[tuple[Any, ...]], args: list[str]) -> None:
-    assert invoke(*args).exit_code == 2
-    assert asked == []
+    result = invoke(*args)
+    assert (result.exit_code, result.stdout, asked) == (2, "", [])
+
+
+@pytest.mark.parametrize(
+    ("args", "sentence"),
+    [
+        (["full", "--json"], "Missing argument 'SLUG'."),
+        (["full", "--json", "acme", "other"], "Got unexpected extra argument (other)"),
+        (["full", "acme", "--json", "--soon"], "No such option"),
+        (
+            ["full", "acme", "--wait", "--dry-run", "--json"],
+            "--dry-run does all its work at once, so it takes no --wait.",
+        ),
+        (["weekly", "acme", "--json"], "No such command 'weekly'."),
+        (["--json", "full", "acme"], "No such option"),
+    ],
+)
+def test_wrong_usage_with_json_is_one_document_and_the_usual_text(
+    asked: list[tuple[Any, ...]], args: list[str], sentence: str
+) -> None:
+    result = invoke(*args)
+    assert (result.exit_code, asked) == (2, [])
+    (error,) = json.loads(result.stdout).values()
+    assert error.startswith(sentence.rstrip("."))
+    assert result.stderr.startswith("Usage: ")
+    assert result.stderr.endswith(f"Error: {error}\n")
 
 
 @pytest.mark.parametrize("args", [["audit", "acme"], ["approve", "01J"], ["reject", "01J"]])
