@@ -204,7 +204,7 @@ class Sweep(StartStopStep):
 
     def start(self, parent: Any) -> None:
         try:
-            app.send_task("worker.sync.sweep", kwargs={"afresh": True}, queue="control", expires=60)
+            app.send_task("worker.sync.recover", queue="control", expires=60)
         except OperationalError as error:
             # The broker is gone again, and comes with another start of this step.
             log.warning("broker.unavailable", reason=str(error))

@@ -103,9 +103,7 @@ run = Table(
     Column("complete", Boolean, nullable=False),
     Column("retry_since", Instant, comment="first failure of the pull since its last progress"),
     Column("retries", Integer, nullable=False),
-    Column(
-        "starts", Integer, nullable=False, comment="slices begun without progress since"
-    ),
+    Column("starts", Integer, nullable=False, comment="slices begun without progress since"),
     Column("pulled", Integer, nullable=False),
     Column("unidentified", Integer, nullable=False, comment="records without an id: then absence proves nothing"),
     Column("invalid", Integer, nullable=False),
@@ -162,9 +160,7 @@ pending = Table(
     Column("retry_at", BigInteger, comment="ms; when a half in Meta's quarantine may be tried again"),
     Column("strikes", SmallInteger, nullable=False, comment="shared unknowns, empties and whole-call refusals"),
     Column("share_limit", Integer, nullable=False, comment="largest call it may travel in; 0: any"),
-    Column(
-        "uncertain", SmallInteger, nullable=False, comment="Meta may hold it otherwise: 1 content; 2 volatile"
-    ),
+    Column("uncertain", SmallInteger, nullable=False, comment="Meta may hold it otherwise: 1 content; 2 volatile"),
     Column("content_quarantine", SmallInteger, nullable=False, comment="0 none, 1 our rules, 2 Meta"),
     Column("volatile_quarantine", SmallInteger, nullable=False, comment="0 none, 1 our rules, 2 Meta"),
     Column("gate_run", String, comment="held by the breaker until this run is judged"),

@@ -15,5 +15,11 @@ def dispatch(self: SyncTask) -> str:
 
 
 @shared_task(base=SyncTask, bind=True, name="worker.sync.sweep")
-def sweep(self: SyncTask, afresh: bool = False) -> str:
-    return self.carry_out(lambda context: sweeping.sweep(context, afresh=afresh))
+def sweep(self: SyncTask) -> str:
+    return self.carry_out(sweeping.sweep)
+
+
+@shared_task(base=SyncTask, bind=True, name="worker.sync.recover")
+def recover(self: SyncTask) -> str:
+    """The sweep of a worker that has just found its broker: what another one held in memory is not waited for."""
+    return self.carry_out(lambda context: sweeping.sweep(context, afresh=True))

@@ -127,6 +127,7 @@ def test_the_tasks_have_the_names_that_others_rely_on():
         "worker.sync.dispatch",
         "worker.sync.pull",
         "worker.sync.push",
+        "worker.sync.recover",
         "worker.sync.settle",
         "worker.sync.sweep",
     ]
