@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
-from itertools import pairwise
 
 import pytest
 
@@ -102,34 +101,33 @@ def test_two_workers_and_two_beats_run_each_slot_once_also_when_one_of_each_dies
     try:
         site.must("db", "upgrade")
         workers = [site.start_worker("-n", f"worker-{number}@%h") for number in range(2)]
-        beats = [site.start("beat") for _ in range(2)]
         for slug, catalog in shops.items():
             write_feed(tmp_path / f"{slug}.csv", products(200))
             site.add_feed(slug, tmp_path / f"{slug}.csv", catalog)
             site.must("shop", "schedule", slug, "volatile", "* * * * *")
             site.must("shop", "schedule", slug, "full", "* * * * *")
+        began = len(sandbox.calls("items_batch"))
+        beats = [site.start("beat") for _ in range(2)]
 
-        until(lambda: all(len(sandbox.items(catalog)) == 200 for catalog in shops.values()), 90, every_s=0.5)
+        # The slot has fired and its work is under way.
+        until(lambda: len(sandbox.calls("items_batch")) > began, 90, every_s=0.02)
         workers[0].kill()
         beats[0].kill()
         changed = {key: {**item, "price": "42.00 USD"} for key, item in products(200).items()}
         for slug in shops:
             write_feed(tmp_path / f"{slug}.csv", changed)
-        until(lambda: all(at_meta(sandbox, catalog) == in_store(changed) for catalog in shops.values()), 120, 0.5)
+        until(lambda: all(at_meta(sandbox, catalog) == in_store(changed) for catalog in shops.values()), 180, 0.5)
 
         runs = [run for run in site.json("runs") if run["started_at"]]
         for slug in shops:
             for job in ("full", "volatile"):
-                starts = sorted(
-                    datetime.fromisoformat(run["started_at"])
+                starts = [
+                    datetime.fromisoformat(run["started_at"]).replace(second=0, microsecond=0)
                     for run in runs
                     if (run["shop"], run["job"]) == (slug, job)
-                )
-                assert len(starts) >= 1, (slug, job)
+                ]
                 # One run per minute, however many beats fire: each begins in a minute of its own.
-                minutes = [start.replace(second=0, microsecond=0) for start in starts]
-                assert len(set(minutes)) == len(minutes), (slug, job, starts)
-                assert all(later - earlier > timedelta(seconds=30) for earlier, later in pairwise(starts))
+                assert 1 <= len(set(starts)) == len(starts), (slug, job, runs)
         assert {run["state"] for run in runs} <= {"succeeded", "pushing", "pulling"}
         assert_disjoint(sandbox)
     finally:
