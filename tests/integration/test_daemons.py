@@ -141,7 +141,7 @@ def test_a_killed_broker_comes_back_and_the_worker_goes_on(place):
 
 def test_a_worker_that_holds_a_message_survives_a_killed_broker(place):
     worker = place.start("worker", "-c", "1", "-l", "INFO")
-    swept = re.compile(r"worker\.sync\.sweep.*succeeded")
+    swept = re.compile(r"worker\.sync\.recover.*succeeded")
     assert within(30, lambda: worker.line(swept.pattern))
     assert place.run("call", "worker.sync.sweep", "--countdown", "600")[0] == 0
     assert within(30, lambda: place.unacknowledged == 1)
