@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 import redis
@@ -60,16 +59,6 @@ def servers(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
 def sandbox() -> Iterator[Sandbox]:
     with Sandbox(latency_s=0.1) as running:
         yield running
-
-
-@pytest.fixture
-def embedded(tmp_path: Path, sandbox: Sandbox) -> Iterator[Installation]:
-    """A directory of one test's own, where nothing runs yet."""
-    directory = tmp_path / "my shop"
-    directory.mkdir()
-    installation = Installation(directory, {"META_GRAPH_URL": sandbox.url, "META_DRAIN_S": "2"})
-    yield installation
-    installation.close()
 
 
 @pytest.fixture(scope="module", params=["embedded", "servers"])

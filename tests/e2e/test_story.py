@@ -225,7 +225,7 @@ def test_a_wait_that_runs_out_leaves_the_run_going_on(site, sandbox):
     catalog, feed = "1006", site.directory / "slow.csv"
     write_feed(feed, products(5))
     site.add_feed("slow", feed, catalog)
-    sandbox.fault("items_batch", "delay", seconds=6, catalog=catalog)
+    sandbox.fault("items_batch", "delay", seconds=4, catalog=catalog)
 
     done = site.run("sync", "full", "slow", "--wait", "1", "--json")
     assert (done.code, done.json["accepted"], done.json["finished_at"]) == (4, 0, None)
@@ -258,7 +258,7 @@ def test_requests_while_a_run_is_under_way_share_one_successor(site, sandbox):
     catalog, feed = "1008", site.directory / "twice.csv"
     write_feed(feed, products(5))
     site.add_feed("twice", feed, catalog)
-    sandbox.fault("items_batch", "delay", seconds=8, catalog=catalog)
+    sandbox.fault("items_batch", "delay", seconds=5, catalog=catalog)
     first = site.must("sync", "full", "twice", "--json").json
     until(lambda: sent(sandbox, catalog), 30)
 
