@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.e2e.processes import CELERY, until
+
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
+DEMO = [*CELERY, "demo"]
 
-def test_the_demo_converges_and_leaves_nothing_behind(tmp_path):
+
+@pytest.fixture
+def place(tmp_path):
+    """Where a user starts the demo, beside settings of their own that it must neither use nor break."""
     (tmp_path / "home").mkdir()
     (tmp_path / "tmp").mkdir()
-    # Settings of the user's own, which the demo must neither use nor break.
     environment = {
         **os.environ,
         "PYTHONPATH": str(Path(__file__).parents[2]),
@@ -24,21 +29,44 @@ def test_the_demo_converges_and_leaves_nothing_behind(tmp_path):
         "REDIS_URL": "redis://127.0.0.1:1/0",
         "TOKEN_KEYS": "k" * 32,
     }
-    done = subprocess.run(
-        [sys.executable, "-m", "celery", "-A", "worker", "demo"],
-        cwd=tmp_path / "home",
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=170,
-        check=False,
-    )
+    return {"cwd": tmp_path / "home", "env": environment, "text": True}
+
+
+def test_the_demo_converges_and_leaves_nothing_behind(place, tmp_path):
+    done = subprocess.run(DEMO, **place, capture_output=True, timeout=170, check=False)
 
     assert (done.returncode, done.stderr) == (0, "")
     assert "Everything converged" in done.stdout
-    assert list((tmp_path / "home").iterdir()) == []
-    assert list((tmp_path / "tmp").iterdir()) == []
-    assert not [pid for pid in Path("/proc").glob("[0-9]*") if _works_below(pid, tmp_path)]
+    _nothing_is_left(tmp_path)
+
+
+def test_a_demo_that_is_told_twice_to_end_still_ends_its_broker(place, tmp_path):
+    with subprocess.Popen([*DEMO, "--keep"], **place, stdout=subprocess.PIPE) as demo:
+        assert any(line.startswith("Ready.") for line in demo.stdout)
+        (up,) = (int(path.name.rpartition("-")[2]) for path in (tmp_path / "tmp").glob("*/var/run/up-*"))
+        # It cannot end anything any more, as one that waits for a daemon that takes its time.
+        os.kill(up, signal.SIGSTOP)
+        demo.send_signal(signal.SIGTERM)
+        until(lambda: _is_told_to_end(up), 30)
+        demo.send_signal(signal.SIGTERM)
+        demo.communicate(timeout=90)
+
+    assert demo.returncode == 0
+    _nothing_is_left(tmp_path)
+
+
+def _is_told_to_end(pid):
+    """Whether SIGTERM waits for a stopped process, whatever else does."""
+    (pending,) = (
+        line.split()[1] for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("ShdPnd")
+    )
+    return bool(int(pending, 16) & 1 << signal.SIGTERM - 1)
+
+
+def _nothing_is_left(directory):
+    assert list((directory / "home").iterdir()) == []
+    assert list((directory / "tmp").iterdir()) == []
+    assert not [pid for pid in Path("/proc").glob("[0-9]*") if _works_below(pid, directory)]
 
 
 def _works_below(process, directory):

@@ -17,11 +17,13 @@ from urllib.request import Request, urlopen
 import pytest
 import redis
 
+from worker.broker import files
 from worker.settings import Settings
 
 pytestmark = pytest.mark.integration
 
 LOGIN = "operator:test-password"
+SWEPT = r"worker\.sync\.recover.*succeeded"
 
 
 class Place:
@@ -55,17 +57,20 @@ class Place:
 
     @property
     def broker_pid(self) -> int:
-        return int((self.directory / "var/broker/broker.pid").read_text())
+        return int(files(self.directory).pid.read_text())
 
     def waiting(self, queue: str) -> int:
         """Messages that nobody took, or that nobody acknowledged."""
-        with redis.Redis(unix_socket_path=str(self.directory / "var/broker/broker.sock")) as client:
+        with self._broker() as client:
             return client.llen(queue) + client.hlen("unacked")
 
     @property
     def unacknowledged(self) -> int:
-        with redis.Redis(unix_socket_path=str(self.directory / "var/broker/broker.sock")) as client:
+        with self._broker() as client:
             return client.hlen("unacked")
+
+    def _broker(self) -> redis.Redis:
+        return redis.Redis(unix_socket_path=str(files(self.directory).socket))
 
     def processes(self) -> list[int]:
         """Everything alive whose working directory is this one or lies below it."""
@@ -127,9 +132,11 @@ def within(seconds, holds):
     return False
 
 
+@pytest.mark.fault("N2")
 def test_a_killed_broker_comes_back_and_the_worker_goes_on(place):
-    worker = place.start("worker", "-c", "1")
-    assert within(30, lambda: worker.line(r"ready\."))
+    worker = place.start("worker", "-c", "1", "-l", "INFO")
+    # A task under way would be acknowledged to nobody, and come again after ten minutes only.
+    assert within(30, lambda: worker.line(SWEPT) and place.waiting("control") == 0)
     first = place.broker_pid
     os.kill(first, signal.SIGKILL)
 
@@ -139,10 +146,10 @@ def test_a_killed_broker_comes_back_and_the_worker_goes_on(place):
     assert worker.process.poll() is None
 
 
+@pytest.mark.fault("N2")
 def test_a_worker_that_holds_a_message_survives_a_killed_broker(place):
     worker = place.start("worker", "-c", "1", "-l", "INFO")
-    swept = re.compile(r"worker\.sync\.recover.*succeeded")
-    assert within(30, lambda: worker.line(swept.pattern))
+    assert within(30, lambda: worker.line(SWEPT))
     assert place.run("call", "worker.sync.sweep", "--countdown", "600")[0] == 0
     assert within(30, lambda: place.unacknowledged == 1)
     first = place.broker_pid
@@ -150,7 +157,7 @@ def test_a_worker_that_holds_a_message_survives_a_killed_broker(place):
 
     assert within(30, lambda: place.broker_pid != first)
     # What was under way went with the memory of a connection, so it looks once more for what is due.
-    assert within(30, lambda: sum(1 for line in worker.lines if swept.search(line)) == 2)
+    assert within(30, lambda: sum(1 for line in worker.lines if re.search(SWEPT, line)) == 2)
     assert worker.process.poll() is None
 
 
@@ -203,6 +210,15 @@ def test_up_serves_everything_and_stops_cleanly(place):
     assert not up.line("Traceback")
 
 
+def test_down_names_the_broker_that_up_ends_itself(place):
+    up = place.start("up", "-c", "1")
+    assert within(60, lambda: up.line(r"^Ready\."))
+
+    assert place.run("down") == (0, "Stopped: up, embedded broker.\n", "")
+    assert up.process.wait(10) == 0
+    assert place.processes() == []
+
+
 def test_nothing_but_the_broker_outlives_a_killed_up(place):
     up = place.start("up", "-c", "1")
     assert within(60, lambda: up.line(r"^Ready\."))
@@ -237,6 +253,7 @@ def test_flower_does_not_start_without_a_password(place):
     assert place.processes() == []
 
 
+@pytest.mark.fault("N20")
 def test_a_worker_refuses_to_start_on_a_database_without_our_schema(place, postgres_server):
     code, out, err = place.run(
         "worker", DATABASE_URL=postgres_server.make(), TOKEN_KEYS="k" * 32, REDIS_URL="redis://127.0.0.1:1/0"

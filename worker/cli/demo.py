@@ -27,6 +27,8 @@ CATALOG = "1001"
 ITEMS = 300
 READY_S = 60.0
 COMMAND_S = 60.0
+# Longer than a broker that has to be killed needs to end, behind all daemons.
+BROKER_STOP_S = 25.0
 SHOWN_ISSUES = 12
 
 
@@ -63,14 +65,21 @@ class _Story:
     """One telling; each chapter prints what it does and raises when something is not as it must be."""
 
     def __init__(self, directory: Path, sandbox: Sandbox) -> None:
-        from worker.cli.supervise import Supervisor
+        from worker.cli.supervise import LONGEST_STOP_S, Supervisor
 
         self._directory = directory
         self._sandbox = sandbox
         self._environment = _environment(sandbox.url)
         self._lines: list[str] = []
         self._ready = ""
-        self._supervisor: Supervisor = Supervisor(directory, self._environment, prefixed=False, show=self._hear)
+        self._problems: list[dict[str, Any]] = []
+        self._supervisor: Supervisor = Supervisor(
+            directory,
+            self._environment,
+            prefixed=False,
+            show=self._hear,
+            warm_stop_s=LONGEST_STOP_S + BROKER_STOP_S,
+        )
 
     def tell(self) -> None:
         self._start()
@@ -82,13 +91,19 @@ class _Story:
         self._compare()
 
     def keep(self) -> None:
+        self._supervisor.stop_on_signals()
         click.echo(f"\n{self._ready}")
         click.echo(f"To ask it more: cd {self._directory} && export META_GRAPH_URL={self._sandbox.url}")
-        self._supervisor.stop_on_signals()
         self._supervisor.run()
 
     def end(self) -> None:
+        """End everything in the directory, so that it may go; a second Ctrl-C only makes it quicker."""
+        self._supervisor.stop_on_signals()
         self._supervisor.stop()
+        # An ``up`` that was killed left its broker, and maybe daemons that would start one again.
+        done = self._celery("down")
+        if done.returncode:
+            click.echo(done.stderr.strip(), err=True)
 
     def _start(self) -> None:
         _say("Starting the sandbox, broker, worker, beat and Flower.")
@@ -144,18 +159,18 @@ class _Story:
 
     def _show_issues(self) -> None:
         _say("What could not be sold as it is, and who can do what about it:")
-        problems = [issue for issue in self._json("issues", "demo") if issue["severity"] == "error"]
-        for issue in problems[:SHOWN_ISSUES]:
+        self._problems = [issue for issue in self._json("issues", "demo") if issue["severity"] == "error"]
+        for issue in self._problems[:SHOWN_ISSUES]:
             click.echo(f"  {issue['retailer_id'][:40]}  {issue['message']}")
             click.echo(f"      {issue['owner']}: {issue['action']}")
-        if len(problems) > SHOWN_ISSUES:
-            click.echo(f"  … and {len(problems) - SHOWN_ISSUES} more")
+        if len(self._problems) > SHOWN_ISSUES:
+            click.echo(f"  … and {len(self._problems) - SHOWN_ISSUES} more")
 
     def _compare(self) -> None:
         from worker.cli.comparison import compare
 
-        _say("Comparing the catalog with the store, item by item.")
-        refused = {issue["retailer_id"] for issue in self._json("issues", "demo") if issue["severity"] == "error"}
+        _say("Now the demo itself compares catalog and store, item by item; what differs must have an issue.")
+        refused = {issue["retailer_id"] for issue in self._problems}
         result = compare(self._sandbox.feed_url, self._sandbox.items(CATALOG), refused)
         click.echo(f"  {result.equal} items are equal, {result.explained} are missing or older and have an issue")
         if result.different:
@@ -172,19 +187,24 @@ class _Story:
 
     def _command(self, *arguments: str, hidden: tuple[str, ...] = ()) -> str:
         click.echo(f"  $ celery -A worker {' '.join(arguments)}")
-        done = subprocess.run(  # noqa: S603 - our own interpreter and our own commands
-            [sys.executable, "-m", "celery", "-A", "worker", *arguments, *hidden],
+        done = self._celery(*arguments, *hidden)
+        if done.returncode:
+            lines = (done.stderr.strip() or done.stdout.strip()).splitlines()
+            raise Permanent(f"'{' '.join(arguments)}' ended with {done.returncode}: {lines[-1] if lines else ''}")
+        return done.stdout
+
+    def _celery(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(  # noqa: S603 - our own interpreter and our own commands
+            [sys.executable, "-m", "celery", "-A", "worker", *arguments],
             cwd=self._directory,
             env=self._environment,
             capture_output=True,
             text=True,
             timeout=2 * COMMAND_S,
             check=False,
+            # Ctrl-C in the terminal is for the demo alone, which has to end the rest in order.
+            process_group=0,
         )
-        if done.returncode:
-            lines = (done.stderr.strip() or done.stdout.strip()).splitlines()
-            raise Permanent(f"'{' '.join(arguments)}' ended with {done.returncode}: {lines[-1] if lines else ''}")
-        return done.stdout
 
     def _hear(self, line: str) -> None:
         self._lines.append(line)

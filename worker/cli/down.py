@@ -27,11 +27,14 @@ def down() -> None:
 
     A server named by REDIS_URL is never touched. Nothing is lost: what was under way goes on with the next start.
     """
-    from worker.broker import stop_broker
+    from worker.broker import broker_runs, stop_broker
     from worker.cli.supervise import WARM_STOP_S
     from worker.daemons import running
     from worker.settings import read_settings
 
+    settings = read_settings()
+    # ``up`` and the broker it stops itself are gone when the rest is looked for.
+    had_broker = broker_runs(settings)
     stopped = []
     # ``up`` first: it ends its own children in order, and would start again what is stopped behind its back.
     for kinds in ({"up"}, {"worker", "beat", "flower"}):
@@ -39,7 +42,7 @@ def down() -> None:
         _stop(chosen, signal.SIGTERM, WARM_STOP_S + _GRACE_S)
         _stop([daemon for daemon in running() if daemon in chosen], signal.SIGKILL, _GRACE_S)
         stopped += [daemon.kind for daemon in chosen]
-    if stop_broker(read_settings()):
+    if stop_broker(settings) or had_broker:
         stopped.append("embedded broker")
     click.echo(f"Stopped: {', '.join(stopped)}." if stopped else "Nothing was running here.")
 

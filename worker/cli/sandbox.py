@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import signal
 import sys
-import threading
 
 import click
 
@@ -38,14 +37,14 @@ def sandbox(host: str, port: int, latency: float, items: int, seed: int) -> None
         raise BadInput(
             f"The sandbox cannot listen on {host} port {port}: {error.strerror}.", action="Choose another --port."
         ) from None
-    ended = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ended.set())
+    # Blocked before the server has threads, so that they come to the one line that waits for them.
+    ending = {signal.SIGINT, signal.SIGTERM}
+    signal.pthread_sigmask(signal.SIG_BLOCK, ending)
     # Whoever listens on all interfaces reaches it on loopback too.
     reachable = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{server.port}"  # noqa: S104 - a comparison
     with server:
         click.echo(_instructions(reachable))
-        ended.wait()
+        signal.sigwait(ending)
 
 
 def _instructions(url: str) -> str:

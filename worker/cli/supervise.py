@@ -23,6 +23,10 @@ WARM_STOP_S = 30.0
 """A daemon that was asked to end may finish its slice of work; then it is told more firmly."""
 
 _COLD_STOP_S = 5.0
+
+LONGEST_STOP_S = WARM_STOP_S + 2 * _COLD_STOP_S
+"""After so long ``Supervisor.stop`` has ended, or killed, every daemon."""
+
 _TOO_SOON_S = 10.0
 _POLL_S = 0.2
 _PR_SET_PDEATHSIG = 1
@@ -44,14 +48,17 @@ class Supervisor:
         directory: Working directory of the daemons.
         environment: Their whole environment.
         prefixed: Whether each line says whose it is; not for JSON lines, which must stay whole.
+        warm_stop_s: How long a daemon that was asked to end may take. One that supervises others needs more than they.
     """
 
     directory: Path
     environment: Mapping[str, str]
     prefixed: bool = True
     show: Callable[[str], None] = field(default=lambda line: click.echo(line, err=True))
+    warm_stop_s: float = WARM_STOP_S
     _children: list[_Child] = field(default_factory=list)
-    _asked_to_stop: threading.Event = field(default_factory=threading.Event)
+    # No event: a handler that sets one deadlocks when its signal comes while this very thread begins to wait for it.
+    _asked_to_stop: bool = False
 
     def start(self, name: str, arguments: Sequence[str]) -> None:
         """Start ``celery -A worker ARGUMENTS``. It ends with this process, however this one ends (on Linux)."""
@@ -62,17 +69,17 @@ class Supervisor:
         """Let SIGINT and SIGTERM end ``run``. A second one kills what has not ended yet."""
 
         def ask(_number: int, _frame: FrameType | None) -> None:
-            if self._asked_to_stop.is_set():
+            if self._asked_to_stop:
                 for child in self._children:
                     child.process.kill()
-            self._asked_to_stop.set()
+            self._asked_to_stop = True
 
         signal.signal(signal.SIGINT, ask)
         signal.signal(signal.SIGTERM, ask)
 
     @property
     def stopping(self) -> bool:
-        return self._asked_to_stop.is_set()
+        return self._asked_to_stop
 
     def wait_until(self, ready: Callable[[], bool], timeout_s: float) -> bool:
         """Watch over the daemons until ``ready`` holds, at most ``timeout_s``; False also when asked to stop."""
@@ -81,21 +88,22 @@ class Supervisor:
             self._revive()
             if ready():
                 return True
-            self._asked_to_stop.wait(_POLL_S)
+            time.sleep(_POLL_S)
         return False
 
     def run(self) -> None:
         """Watch over the daemons until somebody asks to stop. Raises ``Permanent`` if one cannot even start."""
-        while not self._asked_to_stop.wait(_POLL_S):
+        while not self._asked_to_stop:
             self._revive()
+            time.sleep(_POLL_S)
 
     def stop(self) -> None:
-        """End all daemons, the last started first; the longest any of them gets is ``WARM_STOP_S``."""
-        self._asked_to_stop.set()
+        """End all daemons, the last started first; then kill those that have not."""
+        self._asked_to_stop = True
         children = self._children[::-1]
         for child in children:
             _tell(child, signal.SIGTERM)
-        deadline = time.monotonic() + WARM_STOP_S
+        deadline = time.monotonic() + self.warm_stop_s
         for number in (signal.SIGQUIT, signal.SIGKILL):
             if all(_ended(child, deadline) for child in children):
                 return

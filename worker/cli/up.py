@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,11 +56,12 @@ def up(ctx: click.Context, concurrency: int, flower_port: int | None) -> None:
     supervisor.stop_on_signals()
     try:
         ensure_broker(settings)
-        url = start_daemons(supervisor, ctx.obj.app, concurrency=concurrency, flower_port=flower_port)
-        if url is not None:
-            shown = f" (user {login.partition(':')[0]}, password {login.partition(':')[2]})" if auth is None else ""
-            click.echo(f"Ready. Flower: {url}{shown}. Ctrl-C stops everything.")
-            supervisor.run()
+        with reserved_port() if flower_port is None else nullcontext(flower_port) as port:
+            url = start_daemons(supervisor, ctx.obj.app, concurrency=concurrency, flower_port=port)
+            if url is not None:
+                shown = f" (user {login.partition(':')[0]}, password {login.partition(':')[2]})" if auth is None else ""
+                click.echo(f"Ready. Flower: {url}{shown}. Ctrl-C stops everything.")
+                supervisor.run()
     finally:
         click.echo("Stopping.", err=True)
         supervisor.stop()
@@ -68,7 +70,7 @@ def up(ctx: click.Context, concurrency: int, flower_port: int | None) -> None:
             stop_broker(settings)
 
 
-def start_daemons(supervisor: Supervisor, app: Celery, *, concurrency: int, flower_port: int | None) -> str | None:
+def start_daemons(supervisor: Supervisor, app: Celery, *, concurrency: int, flower_port: int) -> str | None:
     """Start worker, beat and Flower and wait until they serve.
 
     Returns:
@@ -77,30 +79,38 @@ def start_daemons(supervisor: Supervisor, app: Celery, *, concurrency: int, flow
     Raises:
         ShelfbeatError: One of them cannot start, or they take longer than a minute.
     """
-    port = flower_port or _free_port()
     node = f"worker@{socket.gethostname()}"
     supervisor.start("worker", ["--quiet", "worker", "-n", node, "-c", str(concurrency)])
     supervisor.start("beat", ["--quiet", "beat"])
-    supervisor.start("flower", ["--quiet", "flower", "--address=127.0.0.1", f"--port={port}"])
+    supervisor.start("flower", ["--quiet", "flower", "--address=127.0.0.1", f"--port={flower_port}"])
 
     def ready() -> bool:
-        return _listens(port) and bool(app.control.ping(destination=[node], timeout=0.5))
+        return _listens(flower_port) and bool(app.control.ping(destination=[node], timeout=0.5))
 
     if supervisor.wait_until(ready, READY_S):
-        return f"http://127.0.0.1:{port}"
+        return f"http://127.0.0.1:{flower_port}"
     if supervisor.stopping:
         return None
     raise Transient(f"Worker and Flower did not answer within {READY_S:.0f} s.", action="Their lines above say why.")
 
 
-def _free_port() -> int:
+@contextmanager
+def reserved_port() -> Iterator[int]:
+    """The first port from Flower's own on that is free, and that nobody else takes meanwhile who asks here.
+
+    Flower needs seconds until it listens. What marks its port as taken from now on is the UDP port of the same number:
+    it keeps Flower from nothing, and the system frees it however this process ends.
+    """
     for port in range(FLOWER_PORT, FLOWER_PORT + 100):
-        with closing(socket.socket()) as probe:
+        with closing(socket.socket(type=socket.SOCK_DGRAM)) as mark, closing(socket.socket()) as probe:
             try:
+                mark.bind(("127.0.0.1", port))
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
-            return port
+            probe.close()
+            yield port
+            return
     raise BadInput(f"No port from {FLOWER_PORT} on is free for Flower.", action="Name one with --flower-port.")
 
 
