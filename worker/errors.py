@@ -7,6 +7,7 @@
     ├── Permanent              a person or a deploy must act; says who and what
     │   ├── TokenRefused       Meta refuses the shop's token: pause that shop
     │   ├── CatalogRefused     the catalog is missing or not ours: pause that shop
+    │   ├── SecretUnreadable   a stored credential does not decrypt: pause that shop, use nothing else instead
     │   ├── AppRefused         trouble of the whole app (secret, version, block): every shop waits
     │   ├── CallRefused        Meta refuses this call as it stands; do not repeat it unchanged
     │   ├── CallTooLarge       Meta asks for less data in one call: halve it
@@ -100,6 +101,10 @@ class TokenRefused(Permanent):
 
 class CatalogRefused(Permanent):
     owner: Owner = "merchant"
+
+
+class SecretUnreadable(Permanent):
+    owner: Owner = "operator"
 
 
 class AppRefused(Permanent):

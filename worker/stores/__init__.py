@@ -35,7 +35,9 @@ __all__ = [
     "kinds",
 ]
 
-_KINDS: Mapping[str, Kind] = MappingProxyType({kind.name: kind for kind in (feed.KIND, vendure.KIND)})
+_KINDS: Mapping[str, Kind] = MappingProxyType(
+    {kind.name: kind for kind in (feed.KIND, vendure.KIND)}
+)
 
 
 def kinds() -> Mapping[str, Kind]:

@@ -15,13 +15,13 @@ Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 # IANA IPv4 Special-Purpose Address Registry (everything not globally reachable, and the deprecated 6to4 relays),
-# then multicast and class E.
+# then multicast and class E, and the one public address that is none: inside Azure it is the host of a machine.
 _NOT_PUBLIC_4 = tuple(
     IPv4Network(text)
     for text in (
         "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
         "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24",
-        "224.0.0.0/4", "240.0.0.0/4",
+        "224.0.0.0/4", "240.0.0.0/4", "168.63.129.16/32",
     )
 )  # fmt: skip
 
@@ -64,10 +64,9 @@ def may_reach(address: Address, allowed: Iterable[Network]) -> bool:
 
     Who allows 127.0.0.1 means this machine, and ``localhost`` resolves to ::1 as well: that one comes along.
     """
-    if any(address in network for network in allowed):
+    meant = IPv4Address("127.0.0.1") if address == IPv6Address("::1") else address
+    if any(address in network or meant in network for network in allowed):
         return True
     if isinstance(address, IPv4Address):
         return not any(address in network for network in _NOT_PUBLIC_4)
-    if address.is_loopback:
-        return any(IPv4Address("127.0.0.1") in network for network in allowed)
     return address in _GLOBAL_6 and not any(address in network for network in _NOT_PUBLIC_6)

@@ -60,6 +60,8 @@ class Page(Generic[R]):
         notices: Repairs made in ``records``. A ``retailer_id`` of "" stands for a record that names no item.
         unidentified: How many records of this page could not be tied to an id and are not in ``records``. A pull
             that met any proves nothing about absent ids: one of them may be the item that seems to be gone.
+        pause_s: Seconds before the store can be asked for the next page, because it is still making it or wants
+            fewer calls. The pull lets its worker go meanwhile.
     """
 
     records: Sequence[R]
@@ -70,6 +72,7 @@ class Page(Generic[R]):
     unmodified: bool = False
     notices: Sequence[Notice] = field(default=())
     unidentified: int = 0
+    pause_s: float = 0.0
 
 
 class Store(Protocol):

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cache
-from typing import IO
-from urllib.parse import urljoin, urlsplit
+from typing import IO, NoReturn
+from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 import httpcore
 import httpx
@@ -99,11 +99,25 @@ class StoreHttp:
         """One API call, whatever its status: the caller reads the vendor's own error first, then ``refuse``.
 
         Raises ``Transient`` for what may pass, ``StoreRefused`` for an address that may not be reached or that
-        redirects: a POST is not repeated elsewhere, since its headers carry the credential.
+        redirects: a call is not repeated elsewhere, since its headers carry the credential.
         """
+        return self._call("POST", url, url, {"content-type": content_type}, body)
+
+    def get(
+        self, url: str, params: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        """One API call that only reads. Answers and raises as ``post`` does.
+
+        Args:
+            params: Added to the query of ``url``, percent-encoded as RFC 3986 has it (a space is ``%20``).
+            headers: Of this call alone, such as a signature.
+        """
+        return self._call("GET", url, _with_query(url, params or {}), headers or {}, b"")
+
+    def _call(self, method: str, url: str, target: str, headers: Mapping[str, str], body: bytes) -> Answer:
         self._deadline.start(CALL.total_s)
-        headers = {**self._headers, "content-type": content_type, "accept": "application/json"}
-        with self._exchange("POST", check_url(url), headers, body) as response:
+        headers = {**self._headers, **headers, "accept": "application/json"}
+        with self._exchange(method, check_url(target), headers, body, silence_s=ANSWER_S) as response:
             if response.status_code in _REDIRECTS:
                 raise StoreRefused(
                     f"{display(url)} answers with a redirect.", action="Give the final address of the store's API."
@@ -121,10 +135,11 @@ class StoreHttp:
         arrive whole, ``StoreRefused`` for one that is refused or not there, ``Transient`` for what may pass.
         """
         self._deadline.start(bounds.total_s)
-        current, origin = check_url(url), _origin(url)
+        current, origin = check_url(url), origin_of(url)
         for _ in range(_MAX_REDIRECTS + 1):
-            own = self._headers if _origin(current) == origin else {}
-            with self._exchange("GET", current, {**own, **conditions, "accept": "*/*"}, b"") as response:
+            own = self._headers if origin_of(current) == origin else {}
+            headers = {**own, **conditions, "accept": "*/*"}
+            with self._exchange("GET", current, headers, b"", silence_s=READ_S, file=True) as response:
                 if response.status_code in _REDIRECTS and "location" in response.headers:
                     current = _next_url(current, response.headers["location"])
                     continue
@@ -142,7 +157,9 @@ class StoreHttp:
         raise StoreRefused(f"{display(url)} redirects more than {_MAX_REDIRECTS} times.")
 
     @contextmanager
-    def _exchange(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Iterator[httpx.Response]:
+    def _exchange(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes, *, silence_s: float, file: bool = False
+    ) -> Iterator[httpx.Response]:
         # Straight to the transport: httpx.Client would log every URL with its query, where merchants keep keys,
         # and bring cookies, proxies from the environment and its own redirects.
         request = httpx.Request(
@@ -153,7 +170,7 @@ class StoreHttp:
             extensions={
                 "timeout": {
                     "connect": CONNECT_S,
-                    "read": READ_S if method == "GET" else ANSWER_S,
+                    "read": silence_s,
                     "write": READ_S,
                     "pool": CONNECT_S,
                 }
@@ -166,7 +183,7 @@ class StoreHttp:
         except ShelfbeatError:
             raise
         except (httpcore.RemoteProtocolError, httpx.RemoteProtocolError) as error:
-            if method == "GET" and response is not None:
+            if file and response is not None:
                 raise StoreIncomplete(
                     f"{display(url)} ended before all of the bytes that it announced had come."
                 ) from error
@@ -188,7 +205,7 @@ class StoreHttp:
                 response.close()
 
 
-def refuse(answer: Answer) -> None:
+def refuse(answer: Answer) -> NoReturn:
     """Raise what a status other than success means.
 
     429, and 503 with ``Retry-After``: ``Throttled``. 5xx, 408, 425: ``Transient``. Everything else: ``StoreRefused``.
@@ -222,6 +239,12 @@ def check_url(url: str) -> str:
             action="Remove it from the address; secrets have their own option.",
         )
     return url
+
+
+def _with_query(url: str, params: Mapping[str, str]) -> str:
+    if not params:
+        return url
+    return f"{url}{'&' if urlsplit(url).query else '?'}{urlencode(params, quote_via=quote, safe='')}"
 
 
 def display(url: str) -> str:
@@ -283,7 +306,8 @@ def _next_url(current: str, location: str) -> str:
     return target
 
 
-def _origin(url: str) -> tuple[str, str | None, int | None]:
+def origin_of(url: str) -> tuple[str, str | None, int | None]:
+    """Scheme, host and port: who is answered by one may not hear what was meant for another."""
     parts = urlsplit(url)
     return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
 

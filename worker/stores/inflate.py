@@ -69,5 +69,10 @@ class Inflater:
 
     def _count(self, piece: bytes) -> None:
         self._given += len(piece)
-        if self._given > self._max_bytes or self._given > max(_FREE_BYTES, self._taken * _MAX_RATIO):
+        if self._given > self._max_bytes or is_bomb(self._taken, self._given):
             raise Bomb
+
+
+def is_bomb(packed_bytes: int, unpacked_bytes: int) -> bool:
+    """Whether so few bytes became more than honest data does."""
+    return unpacked_bytes > max(_FREE_BYTES, packed_bytes * _MAX_RATIO)

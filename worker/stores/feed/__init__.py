@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from worker.errors import BadInput
 from worker.stores.contract import Option, StoreConfig
+from worker.stores.feed.columns import VOLATILE
 from worker.stores.feed.spool import is_remote, local_path
-from worker.stores.feed.store import Feed
+from worker.stores.feed.store import Feed, volatile_fields
 from worker.stores.http import check_url
 
 __all__ = ["KIND", "Feed"]
@@ -19,11 +21,30 @@ class FeedKind:
     """How to open a feed; see ``worker.stores.contract.Kind``."""
 
     name = "feed"
-    summary = "a product feed (CSV, TSV or NDJSON, plain or .gz) at an http(s) address or a local path"
+    summary = "a product feed (CSV, TSV, NDJSON, RSS or Atom, plain, .gz or .zip) at an http(s) address or a local path"
     needs_secret = False
     options: Sequence[Option] = (
         Option(
             "root", "directory that a local path must lie in, symbolic links resolved; without it any path may be read"
+        ),
+        Option(
+            "auth",
+            "basic or bearer: how the store's credential (--store-secret-env) is sent, as NAME:PASSWORD or as a token; "
+            "never to another origin, be it of a redirect or of volatile_url",
+        ),
+        Option(
+            "volatile_url",
+            "a second feed, in any of the formats, that volatile runs read instead of the whole one: in each row "
+            "an id and every field of volatile_fields, empty where there is none; a row that lacks one is refused",
+        ),
+        Option(
+            "volatile_fields",
+            "with volatile_url: the fields of price and stock that both feeds give, such as "
+            "price,sale_price,availability; others of them are ignored in both",
+        ),
+        Option(
+            "country",
+            "two letters; rows that name another country (target_country, country or feed_label) are skipped",
         ),
     )
 
@@ -40,26 +61,72 @@ class FeedKind:
         return os.path.abspath(Path(local_path(url)).expanduser())  # noqa: PTH100 - resolve() would follow links, which may change later
 
     def check(self, config: StoreConfig) -> None:
-        if is_remote(config.url):
-            check_url(config.url)
-            if "root" in config.options:
-                raise BadInput("The option root bounds local paths; this feed has an http(s) address.")
-            return
-        path = self.canonical_url(config.url)
-        if path.removesuffix(".gz").lower().endswith((".xml", ".rss", ".atom")):
-            raise BadInput("RSS and Atom feeds are not supported yet.", action="Use a CSV, TSV or NDJSON feed.")
-        root = config.options.get("root")
-        if root is None:
-            return
-        if not Path(root).is_absolute():
-            raise BadInput(f"The option root must be an absolute path, not {root}.")
-        if os.path.commonpath([os.path.realpath(root), os.path.realpath(path)]) != os.path.realpath(root):
-            raise BadInput(
-                f"The feed {path} lies outside of {root}.", action="Move it below or change the option root."
-            )
+        options = config.options
+        urls = [config.url]
+        if "volatile_url" in options:
+            urls.append(options["volatile_url"])
+        _check_volatile(options)
+        _check_auth(config)
+        if not re.fullmatch(r"(?:[A-Za-z]{2})?", options.get("country", "")):
+            raise BadInput("The option country is a code of two letters, such as DE.")
+        if "root" in options and all(is_remote(url) for url in urls):
+            raise BadInput("The option root bounds local paths; this feed has an http(s) address.")
+        for url in urls:
+            if is_remote(url):
+                check_url(url)
+            else:
+                _check_path(self.canonical_url(url), options.get("root"))
 
     def open(self, config: StoreConfig) -> Feed:
         return Feed(config)
+
+
+def _check_path(path: str, root: str | None) -> None:
+    if root is None:
+        return
+    if not Path(root).is_absolute():
+        raise BadInput(f"The option root must be an absolute path, not {root}.")
+    if os.path.commonpath([os.path.realpath(root), os.path.realpath(path)]) != os.path.realpath(root):
+        raise BadInput(f"The feed {path} lies outside of {root}.", action="Move it below or change the option root.")
+
+
+def _check_volatile(options: Mapping[str, str]) -> None:
+    url, names = options.get("volatile_url"), volatile_fields(options)
+    if url is None and not names:
+        return
+    if url is None or not names:
+        raise BadInput(
+            "The options volatile_url and volatile_fields need each other.",
+            action="Give both, such as volatile_fields=price,sale_price,availability.",
+        )
+    if unknown := names - VOLATILE:
+        raise BadInput(
+            f"The option volatile_fields names {min(unknown)}, which is none of these fields.",
+            action=f"Use some of {', '.join(sorted(VOLATILE))}.",
+        )
+    if "price" not in names or not names & {"availability", "quantity_to_sell_on_facebook"}:
+        raise BadInput(
+            "The option volatile_fields needs price, and availability or quantity_to_sell_on_facebook.",
+            action="Without them an item cannot be kept up to date.",
+        )
+    if not is_remote(url) and not Path(local_path(url)).is_absolute():
+        raise BadInput("The option volatile_url is an http(s) address or an absolute path.")
+
+
+def _check_auth(config: StoreConfig) -> None:
+    scheme = config.options.get("auth")
+    if scheme is None:
+        return
+    if scheme not in ("basic", "bearer"):
+        raise BadInput("The option auth is either basic or bearer.")
+    if not is_remote(config.url):
+        raise BadInput("The option auth is for http(s) addresses; this feed is a local file.")
+    if config.secret is None:
+        return
+    if scheme == "basic" and not re.fullmatch(r"[^:\x00-\x1f\x7f]+:[^\x00-\x1f\x7f]*", config.secret):
+        raise BadInput("The credential of a feed with auth=basic is not of the form NAME:PASSWORD.")
+    if scheme == "bearer" and not re.fullmatch(r"[A-Za-z0-9._~+/-]+=*", config.secret):
+        raise BadInput("The credential of a feed with auth=bearer is empty or has characters that no token has.")
 
 
 KIND = FeedKind()

@@ -11,13 +11,24 @@ ID_NAMES = ("id", "retailer_id", "content_id", "offer_id", "product_id", "item_i
 """Names under which files carry Meta's ``id``; where several occur, the first of this list is meant."""
 
 VOLATILE = frozenset({
-    "price", "sale_price", "sale_price_effective_date", "availability", "quantity_to_sell_on_facebook",
+    "price", "sale_price", "sale_price_effective_date", "sale_price_start_date", "sale_price_end_date", "availability",
+    "quantity_to_sell_on_facebook",
 })  # fmt: skip
 
-# Old names that Meta still accepts, and what Google's files call the same thing.
+# Old names that Meta still accepts (Catalog fields), what Google's files call the same thing (Product data
+# specification, Local inventory, Content API "Products"), and what exporters for both write. More aliases, which
+# every store may use, are in items.fields.
 _ALIASES = {
     "inventory": "quantity_to_sell_on_facebook",
     "quantity": "quantity_to_sell_on_facebook",
+    "sell_on_google_quantity": "quantity_to_sell_on_facebook",
+    "product_link": "link",
+    "product_url": "link",
+    "additional_image": "additional_image_link",
+    "additional_images": "additional_image_link",
+    "google_category": "google_product_category",
+    "facebook_product_category": "fb_product_category",
+    "product_types": "product_type",
     "product_tags": "internal_label",
     "image_url": "image_link",
     "additional_image_url": "additional_image_link",
@@ -31,15 +42,25 @@ _TELLTALE = VOLATILE | frozenset({
     "mpn", "color", "size",
 })  # fmt: skip
 
-_NESTED = re.compile(r"([a-z0-9_]+)((?:\[[0-9]{1,2}\]|\.[a-z0-9_]+)+)")
+MOST_COLUMNS = 1000
+LONGEST_NAMES = 64 << 10
+"""Bytes of all names together. Catalogs know some 150 columns; the layouts of many feeds are kept in memory."""
+
+_HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_GAP = re.compile(r"[\s\-]+")
+_NESTED = re.compile(r"([a-z0-9_]+)((?:\[[0-9]{1,2}\]|\.[a-z0-9_]+){1,8})")
 _STEP = re.compile(r"\[([0-9]{1,2})\]|\.([a-z0-9_]+)")
 
 Path = tuple[str | int, ...]
 
 
 def plain_name(text: str) -> str:
-    """``g:Image Link`` → ``image_link``: lower case, underscores, no namespace of Google's."""
-    name = re.sub(r"[\s\-]+", "_", text.strip("\ufeff \t\r\n\"'").lower())
+    """``g:Image Link`` → ``image_link``: lower case, underscores, no namespace of Google's.
+
+    ``imageLink`` too, as Google's Content API has it.
+    """
+    name = _HUMP.sub("_", text.strip("\ufeff \t\r\n\"'"))
+    name = _GAP.sub("_", name.lower())
     return name[2:] if name.startswith(("g:", "c:")) else name
 
 
@@ -50,9 +71,10 @@ def column_paths(names: tuple[str, ...]) -> list[Path | None]:
     An alias yields to the column that carries the proper name, and a nested column to a plain one of its name.
     """
     plain = [plain_name(name) for name in names]
+    offered = frozenset(plain)
     taken: set[Path] = set()
     paths: list[Path | None] = []
-    id_name = next((name for name in ID_NAMES if name in plain), None)
+    id_name = next((name for name in ID_NAMES if name in offered), None)
     for name in plain:
         path: Path | None = ("id",) if name == id_name else _path(name)
         if path is None or path in taken or (name in ID_NAMES and name != id_name):
@@ -60,7 +82,7 @@ def column_paths(names: tuple[str, ...]) -> list[Path | None]:
             continue
         whole = path[:1]
         is_alias = path != ("id",) and len(path) == 1 and path[0] != name
-        hidden = (is_alias and path[0] in plain) or (len(path) > 1 and whole[0] in plain)
+        hidden = (is_alias and path[0] in offered) or (len(path) > 1 and whole[0] in offered)
         paths.append(None if hidden else path)
         if not hidden:
             taken.add(path)

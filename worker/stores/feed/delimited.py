@@ -15,7 +15,18 @@ import xxhash
 
 from worker.errors import StoreIncomplete
 from worker.stores.contract import Fields, UnreadableRecord
-from worker.stores.feed.columns import VOLATILE, Path, column_paths, is_header, place, settle, with_status
+from worker.stores.feed.columns import (
+    LONGEST_NAMES,
+    MOST_COLUMNS,
+    VOLATILE,
+    Path,
+    column_paths,
+    is_header,
+    place,
+    settle,
+    with_status,
+)
+from worker.stores.feed.encoding import is_utf8
 
 LONGEST_RECORD = 8 << 20
 """Bytes; Meta itself refuses lines above 5,242,880 (Product Feed reference)."""
@@ -189,6 +200,12 @@ class Delimited:
         cells = self._parsed(raw)
         return {str(name): value for at, name in self._volatile if at < len(cells) and (value := cells[at].strip())}
 
+    def named(self, raw: bytes) -> set[str]:
+        return {str(path[0]) for path in self._paths if path}
+
+    def is_intact(self, raw: bytes) -> bool:
+        return is_utf8(raw[8:])
+
     def repaired(self, raw: bytes) -> list[str]:
         """Names of the columns in which bytes had to be replaced."""
         cells = _cells(raw[8:], None, self._delimiter, errors="surrogateescape")
@@ -233,6 +250,8 @@ def _header(file: IO[bytes], delimiter: str) -> tuple[list[str], int] | None:
         except (StopIteration, StoreIncomplete):
             return None
         end += len(raw)
+        if len(raw) > LONGEST_NAMES or raw.count(delimiter.encode()) >= MOST_COLUMNS:
+            continue
         alone = _RETURN_ALONE.search(raw.rstrip(b"\r\n"))
         if alone and is_header(_cells(raw[: alone.start()], None, delimiter)):
             # What follows it up to the first line feed would be read as columns, and the feed as one without items.

@@ -10,7 +10,8 @@ import msgspec
 
 from worker.errors import StoreIncomplete
 from worker.stores.contract import Fields, UnreadableRecord
-from worker.stores.feed.columns import VOLATILE, column_paths, place, settle, with_status
+from worker.stores.feed.columns import LONGEST_NAMES, MOST_COLUMNS, VOLATILE, column_paths, place, settle, with_status
+from worker.stores.feed.encoding import is_utf8
 from worker.stores.payload import decode
 
 LONGEST_LINE = 8 << 20
@@ -80,12 +81,7 @@ class Ndjson:
 
     def fields(self, raw: bytes) -> Fields:
         """One line as an item. Raises ``UnreadableRecord`` for one that is no JSON object."""
-        try:
-            found = decode(raw)
-        except ValueError as error:
-            raise UnreadableRecord("The line is not valid JSON.") from error
-        if not isinstance(found, dict):
-            raise UnreadableRecord("The line is not a JSON object.")
+        found = _object(raw)
         fields: dict[str, Any] = {}
         nested = False
         for path, value in zip(column_paths(tuple(found)), found.values(), strict=True):
@@ -101,12 +97,30 @@ class Ndjson:
     def volatile(self, raw: bytes) -> Fields:
         return {name: value for name, value in self.fields(raw).items() if name in VOLATILE}
 
+    def named(self, raw: bytes) -> set[str]:
+        return {str(path[0]) for path in column_paths(tuple(_object(raw))) if path}
+
+    def is_intact(self, raw: bytes) -> bool:
+        return is_utf8(raw)
+
     def repaired(self, raw: bytes) -> list[str]:
         """Names of the members in which bytes had to be replaced."""
         text = raw.decode("utf-8", "surrogateescape")
         bad = re.compile("[\udc80-\udcff]")
         marked = bad.sub("\ufffd", text).encode()
         return [name for name, value in self.fields(marked).items() if "\ufffd" in str(value)]
+
+
+def _object(raw: bytes) -> dict[str, Any]:
+    try:
+        found = decode(raw)
+    except ValueError as error:
+        raise UnreadableRecord("The line is not valid JSON.") from error
+    if not isinstance(found, dict):
+        raise UnreadableRecord("The line is not a JSON object.")
+    if len(found) > MOST_COLUMNS or (len(raw) > LONGEST_NAMES and sum(map(len, found)) > LONGEST_NAMES):
+        raise UnreadableRecord(f"The line has more than {MOST_COLUMNS:,} members, or names of enormous length.")
+    return found
 
 
 def _lines(file: IO[bytes], offset: int) -> Iterator[bytes]:

@@ -6,12 +6,12 @@ copy outlives the process until its last page is read, because a long pull goes 
 
 from __future__ import annotations
 
-import codecs
 import json
 import os
 import stat
 import tempfile
 import time
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,12 +24,13 @@ import xxhash
 
 from worker.errors import StoreIncomplete, StoreRefused, Transient
 from worker.stores.contract import StoreConfig
+from worker.stores.feed.encoding import encoding_of, recoded
+from worker.stores.feed.packing import unpacker
 from worker.stores.http import FILE, StoreHttp, http_date
-from worker.stores.inflate import Bomb, BrokenGzip, Inflater
 
 _BLOCK = 1 << 20
+_HEAD = 512
 _STALE = timedelta(days=1)
-_UTF16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,9 @@ class Spool:
         self._root = config.options.get("root")
         self._dir = Path(config.spool_dir)
         self._prefix = f"feed-{xxhash.xxh3_64_hexdigest(config.url.encode())}-"
-        self._http = StoreHttp(config.allowed_networks, transport=transport) if is_remote(config.url) else None
+        self._http = None
+        if is_remote(config.url):
+            self._http = StoreHttp(config.allowed_networks, headers=_credentials(config), transport=transport)
 
     def close(self) -> None:
         if self._http is not None:
@@ -84,7 +87,7 @@ class Spool:
     def fetch(self, watermark: str | None = None) -> Spooled | None:
         """Copy the feed; None if it is what ``watermark`` says, at the cost of one request.
 
-        Raises ``StoreIncomplete`` for no bytes, for fewer than announced and for a broken gzip, ``StoreRefused``
+        Raises ``StoreIncomplete`` for no bytes, for fewer than announced and for a broken archive, ``StoreRefused``
         for a file that is not there or lies outside of ``root``, ``Transient`` for what may pass.
         """
         self._dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -177,18 +180,18 @@ class Spool:
     def _unpacked(self, sink: IO[bytes]) -> str:
         """Unpack and recode ``sink`` in place where needed; the digest of what it holds then."""
         sink.seek(0)
-        head = sink.read(2)
+        head = sink.read(_HEAD)
         if not head:
             raise StoreIncomplete("The feed is empty: it has no bytes at all.", action="Check what writes the file.")
-        if head == b"\x1f\x8b":
-            self._rewrite(sink, _gunzipped)
+        if (unpacked := unpacker(head)) is not None:
+            self._rewrite(sink, unpacked)
             sink.seek(0)
-            head = sink.read(2)
+            head = sink.read(_HEAD)
             if not head:
                 raise StoreIncomplete("The feed is empty once unpacked.", action="Check what writes the file.")
-        if head in _UTF16:
-            encoding = _UTF16[head]
-            self._rewrite(sink, lambda source: _recoded(source, encoding))
+        encoding = encoding_of(head)
+        if encoding is not None:
+            self._rewrite(sink, lambda source: recoded(source, encoding))
         if _has_returns_alone(sink):
             self._rewrite(sink, _with_line_feeds)
         digest = xxhash.xxh3_128()
@@ -210,28 +213,20 @@ class Spool:
         sink.flush()
 
 
-def _gunzipped(source: IO[bytes]) -> Iterator[bytes]:
-    inflater = Inflater(FILE.body_bytes)
-    try:
-        while block := source.read(64 << 10):
-            yield from inflater.feed(block)
-        yield from inflater.finish()
-    except BrokenGzip:
-        raise StoreIncomplete(
-            "The feed's gzip data is broken or ends too early.", action="Check that the file is uploaded completely."
-        ) from None
-    except Bomb:
-        raise StoreIncomplete(
-            "The feed unpacks to more than a feed may be.", action="Check what writes the file."
-        ) from None
-
-
-def _recoded(source: IO[bytes], encoding: str) -> Iterator[bytes]:
-    decoder = codecs.getincrementaldecoder(encoding)("replace")
-    while block := source.read(_BLOCK):
-        yield decoder.decode(block).encode("utf-8", "replace")
-    if rest := decoder.decode(b"", final=True):
-        yield rest.encode()
+def _credentials(config: StoreConfig) -> dict[str, str]:
+    """RFC 7617 and RFC 6750; sent to the address's own origin only."""
+    scheme = config.options.get("auth")
+    if scheme is None:
+        return {}
+    if not config.secret:
+        raise StoreRefused(
+            "The option auth needs the store's credential, and the shop has none.",
+            action="Give it with: shop token SHOP --store-secret-env NAME.",
+            owner="operator",
+        )
+    if scheme == "basic":
+        return {"authorization": f"Basic {b64encode(config.secret.encode()).decode()}"}
+    return {"authorization": f"Bearer {config.secret}"}
 
 
 def _has_returns_alone(source: IO[bytes]) -> bool:

@@ -7,7 +7,7 @@ variant's nor the product's, and deleted rows vanish without a trace. So ``chang
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,10 +17,10 @@ import msgspec
 from worker.errors import BadInput
 from worker.stores.contract import Fields, Notice, Page, Record, StoreConfig, UnreadableRecord, VolatileRecord
 from worker.stores.http import display
+from worker.stores.offsets import Position, Rows, next_rows
 from worker.stores.payload import decode
 from worker.stores.vendure.api import Api, unknown_channel
 from worker.stores.vendure.item import Options, item_fields, sold_fields
-from worker.stores.vendure.paging import Position, next_rows
 from worker.stores.vendure.queries import PRODUCTS, SETTINGS, SOLD, VARIANTS
 
 PRODUCTS_TAKE = 50
@@ -51,7 +51,7 @@ class Vendure:
 
     def full(self, cursor: str | None) -> Page[Record]:
         watermark = self._begin(cursor)
-        found = next_rows(self._api, PRODUCTS, "products", Position.read(cursor), PRODUCTS_TAKE)
+        found = self._rows(PRODUCTS, "products", Position.read(cursor), PRODUCTS_TAKE)
         return self._page(found.rows, found.following, watermark)
 
     def changed(self, watermark: str | None, cursor: str | None) -> Page[Record]:
@@ -63,15 +63,15 @@ class Vendure:
         filters = {"updatedAt": {"after": since}}
         position = Position.read(cursor, "products")
         if position.phase == "products":
-            found = next_rows(self._api, PRODUCTS, "products", position, PRODUCTS_TAKE, filters)
+            found = self._rows(PRODUCTS, "products", position, PRODUCTS_TAKE, filters)
             return self._page(found.rows, found.following or Position(phase="variants"), fresh)
-        found = next_rows(self._api, VARIANTS, "productVariants", position, PRODUCTS_TAKE, filters)
+        found = self._rows(VARIANTS, "productVariants", position, PRODUCTS_TAKE, filters)
         stale = {str(row.get("productId")) for row in found.rows if not _changed_after(row.get("product"), since)}
         return self._page(self._products(sorted(stale)), found.following, fresh)
 
     def volatile(self, watermark: str | None, cursor: str | None) -> Page[VolatileRecord]:
         self._begin(cursor)
-        found = next_rows(self._api, SOLD, "products", Position.read(cursor), SOLD_TAKE)
+        found = self._rows(SOLD, "products", Position.read(cursor), SOLD_TAKE)
         records: list[VolatileRecord] = []
         notices: list[Notice] = []
         for product in found.rows:
@@ -123,6 +123,16 @@ class Vendure:
             "digits": server.get("moneyStrategyPrecision") if isinstance(server, dict) else None,
         }
         return _text(clock) if clock and cursor is None else None
+
+    def _rows(
+        self, query: str, name: str, position: Position, take: int, filters: Mapping[str, Any] | None = None
+    ) -> Rows:
+        def read(skip: int, count: int) -> tuple[Sequence[dict[str, Any]], int]:
+            options = {"skip": skip, "take": count, "sort": {"id": "ASC"}, "filter": dict(filters or {})}
+            listing = self._api.listing(query, name, options)
+            return listing.items, listing.total
+
+        return next_rows(read, name, position, take, whole=not filters)
 
     def _known(self) -> dict[str, Any]:
         return self._settings or {}

@@ -1,4 +1,4 @@
-"""Page through a Vendure list, which knows only offsets, without losing what shifts.
+"""Page through a list that knows only offsets, without losing what shifts.
 
 Rows are sorted by id, so new ones come at the end, and only a deletion moves what follows. Each request therefore
 overlaps the page before by a few rows: if these are not where they were, the list has moved, and we look for them.
@@ -7,15 +7,18 @@ overlaps the page before by a few rows: if these are not where they were, the li
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from worker.errors import StoreIncomplete
 from worker.stores.contract import CursorExpired
-from worker.stores.vendure.api import Api
 
-_ANCHORS = 3
+ANCHORS = 3
+"""By how many rows a request overlaps the page before."""
+
+Read = Callable[[int, int], tuple[Sequence[dict[str, Any]], int]]
+"""(offset, count) -> the rows there, sorted by their ``id``, and how many rows the whole list has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,26 +54,30 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """The rows of one page, and where the next one starts; None behind the last."""
+    """The rows of one page, and where the next one starts; None behind the last.
+
+    ``unseen``: on the last page, how many rows the list counts that no page brought.
+    """
 
     rows: Sequence[dict[str, Any]]
     following: Position | None
+    unseen: int = 0
 
 
 def next_rows(
-    api: Api, query: str, name: str, position: Position, take: int, filters: Mapping[str, Any] | None = None
+    read: Read, name: str, position: Position, take: int, *, whole: bool = True, most: int | None = None
 ) -> Rows:
     """One page of about ``take`` rows.
+
+    Args:
+        name: What the rows are, for messages.
+        whole: The rows have to come out as counted. A filtered list may grow in front of us while we read, and some
+            platforms count what they do not show.
+        most: Rows that one request may ask for; at least ``take`` and ``ANCHORS`` together. None: as many as we like.
 
     Raises ``CursorExpired`` if the rows before it have gone, and ``StoreIncomplete`` if the store gives fewer
     rows than it counts or the same ones again.
     """
-
-    def read(skip: int, count: int) -> tuple[list[dict[str, Any]], int]:
-        options = {"skip": skip, "take": count, "sort": {"id": "ASC"}, "filter": dict(filters or {})}
-        listing = api.listing(query, name, options)
-        return list(listing.items), listing.total
-
     overlap = len(position.anchors)
     start = position.skip - overlap
     rows, total = read(start, take + overlap)
@@ -78,18 +85,17 @@ def next_rows(
         found = _behind(rows, position.anchors)
         if found is None:
             start = max(0, position.skip - take)
-            rows, total = read(start, 2 * take)
+            rows, total = read(start, min(2 * take, most or 2 * take))
             found = _behind(rows, position.anchors)
         if found is None:
             raise CursorExpired
         start, rows = start + found, rows[found:]
     end, seen = start + len(rows), position.seen + len(rows)
-    # A filtered list may grow in front of us while we read, so only a whole one has to come out even.
-    if (not rows and end != total) or (end >= total > seen and not filters):
+    if (not rows and end != total) or (end >= total > seen and whole):
         raise StoreIncomplete(f"The store counts {total} {name} and gives {seen} of them.")
     if end >= total:
-        return Rows(rows, None)
-    anchors = (*position.anchors, *(str(row["id"]) for row in rows))[-_ANCHORS:]
+        return Rows(rows, None, max(0, total - seen))
+    anchors = (*position.anchors, *(str(row["id"]) for row in rows))[-ANCHORS:]
     return Rows(rows, Position(end, anchors, seen, position.phase))
 
 
