@@ -8,6 +8,8 @@ from __future__ import annotations
 import gc
 import sys
 import warnings
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -46,6 +48,8 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "broker_url": broker_url(settings),
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
+        # A broker whose memory is full refuses even an acknowledgement; without this the worker would end.
+        "broker_channel_error_retry": True,
         "broker_transport_options": {
             "visibility_timeout": REDELIVER_S,
             "unacked_restore_interval": 10,
@@ -69,6 +73,7 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "task_default_queue": "control",
         "task_routes": {
             "worker.sync.pull": {"queue": "full"},
+            "worker.sync.audit": {"queue": "full"},
             "worker.sync.push": {"queue": "push"},
             "worker.sync.settle": {"queue": "settle"},
         },
@@ -172,12 +177,31 @@ def _set_up_logging(loglevel: int, **_: Any) -> None:
 
 
 @signals.celeryd_init.connect(weak=False)
-def _prepare_worker(**_: Any) -> None:
+def _prepare_worker(instance: Any, **_: Any) -> None:
+    instance.emit_banner = _unless_nobody_reads(instance.emit_banner)
     # What makes root dangerous to Celery are pickled messages, and we accept JSON only.
     warnings.filterwarnings("ignore", category=SecurityWarning)
     # Announces another default for a setting that we set.
     warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
     _prepare("worker", schema=True)
+
+
+def _unless_nobody_reads(say: Callable[[], None]) -> Callable[[], None]:
+    """Lines that cannot be written are dropped by logging; the banner is printed, and would end the worker."""
+
+    def saying() -> None:
+        with suppress(OSError):
+            say()
+
+    return saying
+
+
+@signals.worker_shutdown.connect(weak=False)
+def _sign_off(sender: Any, **_: Any) -> None:
+    # Imported here: every command imports the app, and only daemons need the database for it.
+    from worker.daemons import sign_off  # noqa: PLC0415
+
+    sign_off(sender.hostname, read_settings())
 
 
 @signals.beat_init.connect(weak=False)

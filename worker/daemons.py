@@ -13,10 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
+from sqlalchemy.exc import DBAPIError
 
 from worker.broker import ensure_broker, keep_broker
-from worker.database.engine import make_engine
+from worker.database import heartbeats
+from worker.database.engine import make_engine, writing
 from worker.database.schema import ensure
+from worker.errors import ShelfbeatError
 from worker.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -49,6 +52,19 @@ def prepare(kind: str, settings: Settings, *, schema: bool = False) -> None:
     ensure_broker(settings)
     keep_broker(settings)
     register(kind)
+
+
+def sign_off(node: str, settings: Settings) -> None:
+    """A worker ends in order: nobody shall miss it."""
+    engine = make_engine(settings.database_url)
+    try:
+        with writing(engine) as connection:
+            heartbeats.sign_off(connection, heartbeats.of_worker(node))
+    except (DBAPIError, ShelfbeatError) as error:
+        # It is reported as lost for an hour; ending matters more.
+        log.debug("worker.not_signed_off", reason=str(error))
+    finally:
+        engine.dispose()
 
 
 def register(kind: str) -> None:

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from worker import failpoints
 from worker.errors import BadInput
 
 KEY_LENGTH = 32
@@ -75,6 +76,9 @@ class Settings(BaseSettings):
     log_format: Literal["console", "json"] = Field(
         default_factory=lambda: "console" if sys.stderr.isatty() else "json",
         description="Shape of the log lines on stderr; unset: console on a terminal, else json.",
+    )
+    failpoints: str = Field(
+        "", description="Steps at which every process is killed, stopped or failed, for tests against a sandbox only."
     )
 
     @field_validator("database_url")
@@ -158,6 +162,16 @@ class Settings(BaseSettings):
             re.fullmatch(r"[^:]+:.+", pair) for pair in value.get_secret_value().split(",")
         ):
             raise ValueError("it must look like user:password, without a comma in either")
+        return value
+
+    @field_validator("failpoints")
+    @classmethod
+    def _failpoints(cls, value: str, info: ValidationInfo) -> str:
+        # A sandbox on this machine is what no production ever talks to.
+        graph = info.data.get("meta_graph_url")
+        if value and graph is not None and not _is_loopback(urlsplit(graph).hostname or ""):
+            raise ValueError("it makes processes fail on purpose, which is only for a META_GRAPH_URL on loopback")
+        failpoints.parse(value)
         return value
 
     @property

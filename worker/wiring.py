@@ -18,6 +18,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from worker import failpoints
 from worker.database.credentials import Keyring, Purpose, load_keyring
 from worker.database.engine import make_engine
 from worker.errors import BadInput, TokenRefused
@@ -38,7 +39,9 @@ def process_context() -> Context:
     if process not in _contexts:
         # What a parent made before the fork must not be used here.
         _contexts.clear()
-        _contexts[process] = open_context(read_settings())
+        settings = read_settings()
+        failpoints.arm(failpoints.parse(settings.failpoints))
+        _contexts[process] = open_context(settings)
     return _contexts[process]
 
 

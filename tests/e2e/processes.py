@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import redis
 
+from worker.broker import files
 from worker.settings import Settings
 
 CHECKOUT = Path(__file__).parents[2]
@@ -157,7 +158,7 @@ class Installation:
         """A client of the broker, for a test that plays a disaster."""
         if url := self.environment.get("REDIS_URL"):
             return redis.Redis.from_url(url)
-        return redis.Redis(unix_socket_path=str(self.directory / "var/broker/broker.sock"))
+        return redis.Redis(unix_socket_path=str(files(self.directory).socket))
 
     def logs(self) -> str:
         """The end of every daemon's log, for the message of a failed test."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import datetime
 from functools import partial
 
@@ -129,15 +132,96 @@ def kill_one_of_two(site, sandbox):
         for job in ("full", "volatile"):
             # One run per slot, however many beats fire.
             assert 1 <= sum((run["shop"], run["job"]) == (slug, job) for run in runs) <= slots, (slots, runs)
-    assert {run["state"] for run in runs} <= {"succeeded", "pushing", "pulling", "queued"}
+    assert [run for run in runs if run["state"] not in ("succeeded", "pushing", "pulling", "queued")] == []
     assert_disjoint(sandbox)
+
+
+def kill_at_steps(site, sandbox):
+    """One run, whose worker dies each time where most is at stake: committed to, sent, answered."""
+    feed, items = site.directory / "feed.csv", products(40)
+    write_feed(feed, items)
+    site.add_feed("acme", feed, "6001")
+    run = site.must("sync", "full", "acme", "--json").json
+    for failpoint in ("lane.3-commit:kill:1", "lane.5-post:kill:1", "settle.4-conclude:kill-before:1"):
+        site.environment["FAILPOINTS"] = failpoint
+        worker = site.start_worker(concurrency=1)
+        until(partial(says, worker, f"failpoint {failpoint} in process"), 60, every_s=0.02)
+        worker.kill()
+    del site.environment["FAILPOINTS"]
+    site.start_worker()
+
+    ended = until(lambda: finished(site, run["run"]), 120, every_s=1)
+    assert (ended["state"], ended["created"], ended["pending"]) == ("succeeded", 40, 0), ended
+    assert at_meta(sandbox, "6001") == in_store(items)
+    assert items_sent(sandbox, "6001") == 2 * 40  # once before the second death, once after it
+    assert_disjoint(sandbox)
+
+
+def says(worker, text):
+    return text in worker.text
+
+
+def ask_to_end(site, sandbox):
+    """SIGTERM while a page is on its way, while a call is, and while Meta is asked what became of it."""
+    site.add_feed("acme", f"{sandbox.url}/store/feed.csv", "7001")
+    sandbox.fault("store", "slow", seconds=3, times=1)
+    for route in ("items_batch", "batch_status"):
+        sandbox.fault(route, "slow", seconds=3, times=1, catalog="7001")
+    run = site.must("sync", "full", "acme", "--json").json
+    for route in ("store", "items_batch", "batch_status"):
+        worker = site.start_worker(concurrency=1)
+        until(partial(was_asked, sandbox, route), 60, every_s=0.02)
+        worker.process.terminate()
+        assert worker.process.wait(timeout=60) == 0
+        with closing(sqlite3.connect(site.directory / "var" / "shelfbeat.db")) as database:
+            assert database.execute("SELECT lane FROM lease WHERE owner IS NOT NULL").fetchall() == []
+    site.start_worker()
+
+    ended = until(lambda: finished(site, run["run"]), 120, every_s=1)
+    assert (ended["state"], ended["pending"]) == ("succeeded", 0), ended
+    assert items_sent(sandbox, "7001") == ended["created"] > 0
+    assert sum(call["route"] == "store" for call in sandbox.calls("store")) == 1
+    assert_disjoint(sandbox)
+
+
+def wedge_the_worker(site, sandbox):
+    """SIGSTOP to the main process and its pool while work is due: nothing dies, nothing answers."""
+    write_feed(site.directory / "feed.csv", products(3))
+    site.start("beat")
+    worker = site.start_worker()
+    site.add_feed("acme", site.directory / "feed.csv", "8001")
+    site.must("shop", "schedule", "acme", "volatile", "* * * * *")
+    site.sync("full", "acme")
+    assert site.json("health")["problems"] == []
+    os.killpg(worker.process.pid, signal.SIGSTOP)
+    try:
+        told = until(partial(bad_health, site), 180, every_s=5)
+    finally:
+        os.killpg(worker.process.pid, signal.SIGCONT)
+    assert [(problem["code"], problem["owner"]) for problem in told] == [("beat.silent", "operator")]
+    assert told[0]["problem"].endswith("start 'celery -A worker beat', and a worker that takes the queue control.")
+    until(lambda: bad_health(site) is None, 60, every_s=2)
+    assert_disjoint(sandbox)
+
+
+def bad_health(site):
+    """The problems that ``health`` tells and ends with 1 for; None: it ends with 0."""
+    done = site.run("health", "--json")
+    assert (done.code, done.json["well"]) in [(0, True), (1, False)], done
+    return done.json["problems"] if done.code else None
+
+
+def was_asked(sandbox, route):
+    return [call for call in sandbox.calls(route) if route == "store" or call["catalog"] == "7001"]
 
 
 @pytest.fixture(scope="module")
 def stories(request, tmp_path_factory, sandbox):
     """All of them at once, each where nothing else runs: most of their time is waiting for a minute to come."""
     settings = {"META_GRAPH_URL": sandbox.url, "META_DRAIN_S": "2"}
-    chapters = {forget_the_broker: settings, kill_the_worker: settings}
+    chapters = dict.fromkeys(
+        (forget_the_broker, kill_the_worker, kill_at_steps, ask_to_end, wedge_the_worker), settings
+    )
     with suppress(pytest.skip.Exception):
         chapters[kill_one_of_two] = {**settings, **request.getfixturevalue("servers")}
     sites = {tell: Installation(tmp_path_factory.mktemp("site"), given) for tell, given in chapters.items()}
@@ -149,13 +233,36 @@ def stories(request, tmp_path_factory, sandbox):
             site.close()
 
 
+@pytest.mark.invariant("I12")
+@pytest.mark.fault("N3")
 def test_a_schedule_fires_by_itself_and_a_forgetful_broker_costs_no_work(stories):
     stories[forget_the_broker].result()
 
 
+@pytest.mark.invariant("I2")
+@pytest.mark.fault("N10")
 def test_a_worker_killed_in_the_middle_of_a_full_sync_converges_when_started_again(stories):
     stories[kill_the_worker].result()
 
 
+@pytest.mark.invariant("I8")
+@pytest.mark.fault("N15")
 def test_two_workers_and_two_beats_run_each_slot_once_also_when_one_of_each_dies(servers, stories):
     stories[kill_one_of_two].result()
+
+
+@pytest.mark.invariant("I2", "I6")
+@pytest.mark.fault("N10")
+def test_a_worker_killed_where_most_is_at_stake_repeats_at_most_one_push(stories):
+    stories[kill_at_steps].result()
+
+
+@pytest.mark.invariant("I2")
+@pytest.mark.fault("N12")
+def test_a_worker_asked_to_end_finishes_its_step_and_leaves_nothing_behind(stories):
+    stories[ask_to_end].result()
+
+
+@pytest.mark.fault("N13")
+def test_a_worker_that_hangs_is_told_within_three_minutes_with_what_to_do_and_no_longer_once_it_goes_on(stories):
+    stories[wedge_the_worker].result()

@@ -37,7 +37,11 @@ REFUSED = [
     (("sync", "full", "ghost", "--wait"), {}, "There is no shop 'ghost'. See 'celery -A worker shop list'."),
     (("item", "acme", "nothing"), {}, "Nothing is known of an item 'nothing' in the shop acme."),
     (("runs", "show", "01X"), {}, "There is no run '01X'. See: celery -A worker runs."),
-    (adding(store="magento"), {}, "There is no kind of store 'magento'. Use one of: feed, vendure."),
+    (
+        adding(store="magento"),
+        {},
+        "There is no kind of store 'magento'. Use one of: feed, shopify, vendure, woocommerce.",
+    ),
     (adding(catalog="abc"), {}, "The catalog id 'abc' is not a number. Copy it from Commerce Manager, Settings."),
     (adding(catalog="1001"), {}, "The catalog 1001 already belongs to the shop acme; a catalog has one shop."),
     (adding(), {"META_TOKEN": "of-another"}, "Meta refused the call: Unsupported request. Object with ID '1002' does"),
@@ -47,7 +51,7 @@ REFUSED = [
     (adding(store="vendure", url="https://x.example"), {}, "The kind of store vendure needs the option storefront_url"),
     (adding(), {"META_GRAPH_URL": "http://127.0.0.1:1"}, "Meta's Graph API at 127.0.0.1 cannot be reached"),
     (("shop", "schedule", "acme", "volatile", "61 * * * *"), {}, "The cadence '61 * * * *' is no cron expression;"),
-    (("sync", "approve", "01X"), {}, "Approving a run is not available in this version yet."),
+    (("sync", "approve", "01X"), {}, "There is no run '01X'."),
     (("shop", "list"), {"DATABASE_URL": "mysql://x/y"}, "DATABASE_URL is wrong: mysql is no supported database"),
     (("shop", "list"), {"TOKEN_KEYS": "short"}, "TOKEN_KEYS is wrong: each of its comma-separated keys must have 32"),
 ]

@@ -141,7 +141,8 @@ def test_what_is_known_of_items_and_shops_can_be_asked(site, sandbox):
     assert site.json("item", slug, "no-price")["state"] == "quarantined"
 
     (status,) = site.json("shop", "status", slug)
-    assert list(status) == ["shop", "state", "reason", "open_issues", "pending_items", "freshness"]
+    promised = ["shop", "state", "reason", "open_issues", "pending_items", "freshness"]
+    assert list(status) == [*promised, "held_runs", "problems"]
     assert [status[name] for name in list(status)[:5]] == [slug, "active", None, 2, 0]
     assert {job: (fresh["promise_s"], fresh["met"]) for job, fresh in status["freshness"].items()} == {
         "full": (86400, True),
@@ -193,6 +194,8 @@ def test_a_paused_shop_calls_nothing_and_a_resumed_one_sends_what_waits(site, sa
     assert len(sandbox.items(catalog)) == 20
 
 
+@pytest.mark.invariant("I11")
+@pytest.mark.fault("G7")
 def test_a_refused_token_stops_its_shop_alone_until_it_gets_another(site, sandbox):
     catalog, other = "1004", "1005"
     feed = site.directory / "tokens.csv"

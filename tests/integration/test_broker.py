@@ -75,6 +75,7 @@ def test_processes_that_start_at_once_get_exactly_one(directory: Path) -> None:
     assert _servers(directory) == [_pid()]
 
 
+@pytest.mark.fault("N2")
 def test_a_killed_server_starts_again_on_the_same_files(directory: Path) -> None:
     ensure_broker(EMBEDDED)
     killed = _pid()

@@ -7,10 +7,8 @@ from collections.abc import Callable
 
 import httpx
 
+from tests.simulation.seams import Answer
 from tests.simulation.world import World
-from worker.sandbox.batches import BatchFault
-
-Answer = httpx.Response | BatchFault | None
 
 
 def refusal(code: int, message: str) -> httpx.Response:

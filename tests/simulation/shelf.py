@@ -6,14 +6,22 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from worker.errors import Transient
+from worker.errors import StoreIncomplete, Transient
 from worker.stores.contract import Fields, Page, Record, VolatileRecord
 
 VOLATILE = ("price", "sale_price", "availability")
 
 
 class Shelf:
-    """What the merchant offers. ``page_size`` is small, so that a pull has many pages."""
+    """What the merchant offers. ``page_size`` is small, so that a pull has many pages.
+
+    Attributes:
+        failing: How many of the next pages the store does not answer.
+        failures: What the pages after these answer instead, last first.
+        shown: The ids that a faulty store leaves in its listings; None: all.
+        cut: A faulty store ends its listings without the last page.
+        was_without: Ids that the store did not have at some time since they were first put.
+    """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -21,6 +29,10 @@ class Shelf:
         self.changed_at: dict[str, float] = {}
         self.page_size = 4
         self.failing = 0
+        self.failures: list[Exception] = []
+        self.shown: frozenset[str] | None = None
+        self.cut = False
+        self.was_without: set[str] = set()
         self.one_export = False
         self.on_page: Callable[[str], None] = lambda _: None
 
@@ -37,6 +49,7 @@ class Shelf:
 
     def remove(self, retailer_id: str) -> None:
         self.items.pop(retailer_id, None)
+        self.was_without.add(retailer_id)
 
     def offered(self) -> dict[str, dict[str, Any]]:
         """What Meta should show: valid items that are not hidden; one without a price is sold out."""
@@ -105,9 +118,17 @@ class OpenShelf:
         if self._shelf.failing:
             self._shelf.failing -= 1
             raise Transient("The store does not answer.")
-        rest = [key for key in keys() if cursor is None or key > cursor]
+        if self._shelf.failures:
+            raise self._shelf.failures.pop()
+        shown = self._shelf.shown
+        if cursor is not None and shown is not None:
+            # A listing that loses items in its middle lacks too few for anybody to tell it from a merchant's change.
+            self._shelf.was_without.update(self._shelf.items.keys() - shown)
+        rest = [key for key in keys() if (cursor is None or key > cursor) and (shown is None or key in shown)]
         part = rest[: self._shelf.page_size]
         last = len(rest) <= len(part)
+        if last and self._shelf.cut:
+            raise StoreIncomplete("The store's listing ends in the middle.")
         page = Page(
             records=[read(key) for key in part],
             cursor=None if last else part[-1],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from sqlalchemy import select
 
 from tests.simulation.meta_answers import answering, refusal
@@ -20,6 +21,7 @@ def found_and_known(world: World, run_id: str) -> tuple[int, int]:
     return row.created + row.updated + row.removed, row.accepted + row.rejected + left
 
 
+@pytest.mark.invariant("I4")
 def test_the_sums_hold_at_every_step_of_a_run_with_everything_in_it(world: World) -> None:
     world.started(*"abcdefgh")
     world.shelf.put("a", title="Changed")

@@ -23,6 +23,7 @@ def put(world: World, *retailer_ids: str) -> None:
         world.shelf.put(retailer_id)
 
 
+@pytest.mark.invariant("I11")
 def test_a_throttle_is_waited_out_and_uses_no_attempt(world: World) -> None:
     put(world, "a", "b")
     times: list[float] = []
@@ -43,6 +44,8 @@ def test_a_throttle_is_waited_out_and_uses_no_attempt(world: World) -> None:
     assert [row.state for row in world.rows(batch)] == ["refused"] * 3 + ["settled"]
 
 
+@pytest.mark.invariant("I11")
+@pytest.mark.fault("G7")
 def test_a_refused_token_stops_the_shop_until_there_is_another(world: World) -> None:
     world.started("a", "b")
     put(world, "c")
@@ -70,6 +73,8 @@ def test_a_refused_token_stops_the_shop_until_there_is_another(world: World) -> 
     assert (world.differences(), world.wanted("c")) == ([], None)
 
 
+@pytest.mark.invariant("I11", "I13")
+@pytest.mark.fault("G7")
 def test_a_token_that_is_refused_while_a_handle_is_open_fails_the_run_and_loses_nothing(world: World) -> None:
     put(world, "a")
     world.on_call = lambda edge, _: refusal(190, "Error validating access token") if edge != "items_batch" else None
@@ -83,6 +88,7 @@ def test_a_token_that_is_refused_while_a_handle_is_open_fails_the_run_and_loses_
     assert (len(world.calls), world.rows(batch)[0].state, world.differences()) == (1, "settled", [])
 
 
+@pytest.mark.invariant("I10")
 def test_a_rejected_item_is_not_sent_again_before_its_data_changes(world: World) -> None:
     put(world, "a", "b")
     calls = answering(world, lambda _: BatchFault(reject={"a": "Image could not be fetched."}))
@@ -98,6 +104,7 @@ def test_a_rejected_item_is_not_sent_again_before_its_data_changes(world: World)
     assert (again["accepted"], world.issues(), world.differences()) == (1, [], [])
 
 
+@pytest.mark.invariant("I10")
 def test_a_rejected_item_is_tried_again_after_a_day_and_then_after_two(world: World) -> None:
     put(world, "a", "b")
     times: list[float] = []
@@ -150,6 +157,7 @@ def test_the_removal_of_what_meta_does_not_have_is_done(world: World) -> None:
     assert (world.acknowledged("a"), world.wanted("a"), world.differences()) == (None, None, [])
 
 
+@pytest.mark.fault("G2")
 def test_a_call_that_is_too_much_is_halved_until_it_passes(world: World) -> None:
     put(world, *"abcdefgh")
     too_much = "Please reduce the amount of data you're asking for, then retry your request"
@@ -160,6 +168,8 @@ def test_a_call_that_is_too_much_is_halved_until_it_passes(world: World) -> None
     assert (world.differences(), world.rows(pending)) == ([], [])
 
 
+@pytest.mark.invariant("I10")
+@pytest.mark.fault("G9")
 def test_a_poison_item_ends_alone_in_quarantine_and_the_others_arrive(world: World) -> None:
     put(world, *"abcdefg", "poison")
     calls = answering(world, lambda ids: refusal(100, "Invalid parameter") if "poison" in ids else None)
@@ -173,6 +183,8 @@ def test_a_poison_item_ends_alone_in_quarantine_and_the_others_arrive(world: Wor
     assert world.run_to_rest("full")["calls"] == 0
 
 
+@pytest.mark.invariant("I5")
+@pytest.mark.fault("G19")
 def test_an_unknown_outcome_stays_closed_until_it_can_no_longer_land_and_is_then_sent_as_it_is_now(
     world: World,
 ) -> None:
@@ -203,6 +215,8 @@ def test_an_unknown_outcome_stays_closed_until_it_can_no_longer_land_and_is_then
     assert (world.overlaps, world.differences(), world.rows(pending)) == (set(), [], [])
 
 
+@pytest.mark.invariant("I10")
+@pytest.mark.fault("G17")
 def test_an_item_whose_outcome_is_never_known_is_not_sent_for_ever(world: World) -> None:
     put(world, "a")
     calls = answering(world, lambda _: BatchFault(forget=True))
@@ -236,6 +250,7 @@ def test_a_pause_in_the_middle_of_a_run_sends_nothing_more_until_it_ends(world: 
     assert (len(world.calls), world.differences()) == (1, [])
 
 
+@pytest.mark.invariant("I13")
 def test_a_run_whose_items_are_not_settled_within_a_day_fails_and_leaves_them_to_the_next(world: World) -> None:
     put(world, "a")
     answering(world, lambda _: refusal(80014, "There have been too many calls"))

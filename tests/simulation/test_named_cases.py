@@ -41,6 +41,7 @@ def test_an_item_that_returns_while_its_change_is_pending_is_not_sent(world: Wor
     assert (world.calls, world.wanted("a"), world.differences()) == ([], None, [])
 
 
+@pytest.mark.invariant("I1", "I3")
 def test_an_item_that_returns_while_its_change_is_in_flight_is_sent_back_once_that_is_accepted(world: World) -> None:
     world.started("a", "b")
     world.shelf.put("a", title="Changed")
@@ -67,6 +68,8 @@ def test_an_item_that_returns_while_its_change_is_in_flight_is_done_if_that_is_r
 
 
 @pytest.mark.parametrize("landed", [0.0, 1.0])
+@pytest.mark.invariant("I5")
+@pytest.mark.fault("G18")
 def test_an_item_that_returns_while_its_change_has_no_outcome_is_sent_as_it_is_now(world: World, landed: float) -> None:
     world.started("a", "b")
     once(world, BatchFault(ending="error", share=landed))
@@ -82,6 +85,7 @@ def test_an_item_that_returns_while_its_change_has_no_outcome_is_sent_as_it_is_n
     assert (world.wanted("a"), world.differences(), world.overlaps) == (None, [], set())
 
 
+@pytest.mark.invariant("I6")
 def test_a_pull_that_finds_the_acknowledged_value_while_a_batch_is_open_keeps_the_row_closed(world: World) -> None:
     world.started("a", "b")
     world.shelf.put("a", title="Changed")
@@ -114,6 +118,7 @@ def test_after_a_price_was_settled_the_next_full_sends_nothing(world: World) -> 
 
 
 @pytest.mark.parametrize("settled_first", [False, True])
+@pytest.mark.invariant("I7")
 def test_a_page_that_is_older_than_a_volatile_pull_does_not_bring_its_price_back(
     world: World, settled_first: bool
 ) -> None:
@@ -167,6 +172,7 @@ def test_an_archived_item_that_comes_back_byte_for_byte_is_shown_again(world: Wo
     assert world.run_to_rest("full")["unchanged"] == 3
 
 
+@pytest.mark.invariant("I3")
 def test_an_item_that_is_back_before_its_archive_settled_is_shown_again(world: World) -> None:
     world.started("a", "b", "c")
     world.shelf.remove("a")
@@ -244,6 +250,8 @@ def test_a_handle_recorded_by_a_worker_that_has_lost_its_lease_counts(world: Wor
     assert (done["state"], done["accepted"], len(world.calls), world.differences()) == ("succeeded", 1, 1, [])
 
 
+@pytest.mark.invariant("I6")
+@pytest.mark.fault("N13")
 def test_a_worker_that_has_lost_its_lease_sends_nothing_more(world: World) -> None:
     world.started("a", "b")
     world.shelf.put("a", title="Changed")

@@ -12,6 +12,7 @@ from worker.sync.context import Limits
 
 
 @pytest.mark.parametrize(("afresh", "sent_on"), [(True, True), (False, False)], ids=["at its start", "of a beat"])
+@pytest.mark.invariant("I12")
 def test_a_starting_worker_believes_no_wake_up_to_be_on_its_way(tmp_path: Path, afresh: bool, sent_on: bool) -> None:
     world = World(tmp_path / "killed.db", seed=1, limits=Limits(batch_items=50), latency_s=1.0)
     world.shelf.put("a")

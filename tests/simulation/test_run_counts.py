@@ -8,6 +8,7 @@ import pytest
 
 from tests.simulation.world import World
 from worker.sandbox.batches import BatchFault
+from worker.sync import dry_run
 
 REFUSED = "Invalid value: The item was refused by a fault switch of the sandbox."
 
@@ -58,3 +59,15 @@ def test_a_price_beside_content_that_meta_rejected_counts_for_the_run_that_found
     world.shelf.put("a", price="13.00 USD")
     assert sums(world.run_to_rest("volatile")) == {"updated": 1, "accepted": 1, "calls": 1}
     assert sums(world.run(first["id"])) == sums(first)
+
+
+def test_a_dry_run_counts_what_the_run_after_it_counts(world: World) -> None:
+    world.started("a", "b", "c")
+    world.shelf.put("a", title=None)
+    world.run_to_rest("full")
+    world.shelf.put("b", price="12.00 USD")
+    found = dry_run.dry_run(world.context(), "acme", "full")
+    done = world.run_to_rest("full")
+    counts = ("pulled", "invalid", "unchanged", "created", "updated", "removed", "calls")
+    assert [getattr(found, name) for name in counts] == [done[name] for name in counts] == [3, 1, 1, 0, 1, 0, 1]
+    assert found.seconds_at_least == 0

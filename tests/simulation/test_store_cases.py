@@ -8,19 +8,13 @@ from typing import Any
 
 import pytest
 
+from tests.simulation.meta_answers import answering
 from tests.simulation.shelf import OpenShelf
 from tests.simulation.world import Crash, World
 from worker.database.tables import pending, run
+from worker.items.states import GONE
+from worker.sandbox.batches import BatchFault
 from worker.stores.contract import Page, Record
-
-EMPTY = (
-    "The store returned no items at all, so nothing was removed. "
-    "Check the store or feed; when it is right, run the full sync again."
-)
-SHRUNKEN = (
-    "The store returned 2 items, and 4 of the 6 that Meta shows are missing, so nothing was removed. "
-    "Check the store or feed; when it is right, run the full sync again."
-)
 
 
 def edited(monkeypatch: pytest.MonkeyPatch, edit: Callable[[Page[Any]], Page[Any]]) -> None:
@@ -29,26 +23,7 @@ def edited(monkeypatch: pytest.MonkeyPatch, edit: Callable[[Page[Any]], Page[Any
     monkeypatch.setattr(OpenShelf, "full", lambda self, cursor: edit(full(self, cursor)))
 
 
-@pytest.mark.parametrize(("left", "error"), [((), EMPTY), (("a", "b"), SHRUNKEN)])
-def test_an_empty_or_shrunken_pull_removes_nothing_and_fails(world: World, left: tuple[str, ...], error: str) -> None:
-    world.started(*"abcdef")
-    for retailer_id in set("abcdef") - set(left):
-        world.shelf.remove(retailer_id)
-    failed = world.run_to_rest("full")
-    assert (failed["state"], failed["error"], failed["removed"]) == ("failed", error, 0)
-    assert (world.calls, sorted(world.at_meta()), world.rows(pending)) == ([], [*"abcdef"], [])
-
-
-def test_what_a_suspicious_pull_found_changed_is_sent_all_the_same(world: World) -> None:
-    world.started(*"abcdef")
-    for retailer_id in "cdef":
-        world.shelf.remove(retailer_id)
-    world.shelf.put("a", price="11.00 USD")
-    assert world.run_to_rest("full")["state"] == "failed"
-    assert [[record["id"] for record in call] for call in world.sent()] == [["a"]]
-    assert sorted(world.at_meta()) == [*"abcdef"]
-
-
+@pytest.mark.invariant("I9", "I13")
 def test_a_pull_that_breaks_off_removes_nothing(world: World) -> None:
     world.started(*"abcdef")
     world.shelf.remove("a")
@@ -67,6 +42,7 @@ def test_a_pull_that_breaks_off_removes_nothing(world: World) -> None:
     assert sorted(world.at_meta()) == [*"bcdef"]
 
 
+@pytest.mark.invariant("I9")
 def test_records_without_an_id_make_absence_prove_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.started("a", "b", "c")
     world.shelf.remove("a")
@@ -78,6 +54,7 @@ def test_records_without_an_id_make_absence_prove_nothing(world: World, monkeypa
     assert world.run_to_rest("full")["removed"] == 1
 
 
+@pytest.mark.fault("S9")
 def test_of_a_repeated_id_the_first_record_counts_and_an_issue_tells(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -96,6 +73,7 @@ def test_of_a_repeated_id_the_first_record_counts_and_an_issue_tells(
     assert world.issues() == []
 
 
+@pytest.mark.fault("S16")
 def test_an_item_whose_price_becomes_invalid_is_shown_sold_out(world: World) -> None:
     world.started("a", "b")
     world.shelf.put("a", price="on request")
@@ -173,6 +151,8 @@ def test_what_a_failed_run_left_is_the_work_of_the_next(world: World) -> None:
     assert (world.run(failed["id"])["accepted"], world.differences()) == (0, [])
 
 
+@pytest.mark.invariant("I13")
+@pytest.mark.fault("N14")
 def test_a_pull_that_kills_its_worker_every_time_is_ended(world: World) -> None:
     world.shelf.put("a")
 
@@ -193,3 +173,20 @@ def test_a_pull_that_kills_its_worker_every_time_is_ended(world: World) -> None:
     assert (ended["state"], ended["starts"]) == ("failed", 5)
     assert ended["error"] == ("The pull was begun 5 times without any progress. Look at the worker's log and memory.")
     assert (world.calls, [row.state for row in world.rows(run)]) == ([], ["failed"])
+
+
+@pytest.mark.invariant("I3")
+def test_an_item_that_came_back_and_was_refused_stays_gone_when_it_vanishes_again(world: World) -> None:
+    world.started("a", "b", "c", "d")
+    world.shelf.remove("a")
+    world.run_to_rest("full")
+    assert world.acknowledged("a").state & 1 == 1
+    world.shelf.put("a", title="Back")
+    calls = answering(world, lambda _: BatchFault(reject={"a": "Image could not be fetched."}))
+    world.run_to_rest("full")
+    assert (calls, world.wanted("a").status) == ([["a"]], 0)
+    world.shelf.remove("a")
+    world.run_to_rest("full")
+    world.now_s += 8 * 24 * 3600
+    world.settle_down()
+    assert (calls, world.wanted("a").status, world.issues(), world.differences()) == ([["a"]], GONE, [], [])

@@ -10,25 +10,28 @@ from __future__ import annotations
 import json
 import random
 import sqlite3
-import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from sqlalchemy import event, select
 
+from tests.simulation.beginnings import a_shop, empty_database, without_safety
+from tests.simulation.seams import Answer, AtOnce, Carried, Passing
 from tests.simulation.shelf import Shelf
+from worker import failpoints
 from worker.database.engine import make_engine, reading, writing
-from worker.database.tables import batch, issue, metadata, pending, run, schedule, shop, snapshot
+from worker.database.tables import batch, issue, pending, run, schedule, shop, snapshot
 from worker.graph import Graph, GraphConfig
-from worker.items import source_seed
+from worker.items import prepare, source_seed
 from worker.sandbox.batches import NO_FAULT, BatchFault
 from worker.sandbox.catalog import CatalogModel, ModelSettings
-from worker.sync import lane, requests, settle, sweep
+from worker.sync import audit, dispatch, lane, requests, settle, sweep
 from worker.sync import pull as pulling
 from worker.sync.context import Context, Limits, Wake
 
@@ -44,23 +47,30 @@ class Crash(BaseException):
 
 
 class World:
-    """One shop, its store, Meta, and as many workers as crash and come back.
+    """One shop or more, their stores, Meta, and as many workers as crash and come back.
 
     Attributes:
+        shelf: The store of the first shop; ``shelves`` has all, by slug.
+        step_back_s: How far the database's clock is behind the others.
         calls: Time, records and ``allow_upsert`` of every call that reached ``items_batch``.
+        tried: How often an item has left for Meta, by catalog and id.
         asked: Requests that left for Meta, of any kind.
         overlaps: Items that two calls could have changed in any order: Meta promises none between handles.
-        intruders: Processes that sent without holding the lane's lease.
+        intruders: Processes that sent without holding the lane's lease, or for a shop that was stopped.
+        wrongly_removed: Items archived or deleted although the store never was without them.
+        deleted_shown: Items that a call would have deleted while Meta showed them.
     """
 
     def __init__(self, path: Path, seed: int, *, limits: Limits | None = None, latency_s: float = 20.0) -> None:
         self.rng = random.Random(seed)
         self.now_s = 1_800_000_000.0
         self._path = path
-        path.write_bytes(_empty_database())
-        self.engine = make_engine(f"sqlite:///{path}", clock=lambda: self.now_s)
-        event.listen(self.engine, "connect", _without_safety)
-        self.shelf = Shelf(self.time)
+        path.write_bytes(empty_database())
+        self.step_back_s = 0.0
+        self.engine = make_engine(f"sqlite:///{path}", clock=lambda: self.now_s - self.step_back_s)
+        event.listen(self.engine, "connect", without_safety)
+        self.shelves: dict[str, Shelf] = {}
+        self._catalogs: dict[str, tuple[int, str]] = {}
         self.meta = CatalogModel(
             self.time, random.Random(seed + 1), ModelSettings(latency_s=latency_s, latency_spread=0.9)
         )
@@ -68,24 +78,50 @@ class World:
         self.limits = limits or LIMITS
         self.wakes: list[tuple[float, Wake]] = []
         self.calls: list[tuple[float, list[dict[str, Any]], bool]] = []
+        self.tried: Counter[tuple[str, str]] = Counter()
         self.asked = 0
         self.overlaps: set[str] = set()
         self.intruders: list[str] = []
+        self.wrongly_removed: set[str] = set()
+        self.deleted_shown: set[str] = set()
         self.on_step: Callable[[str], None] = lambda _: None
-        self.on_call: Callable[[str, httpx.Request], BatchFault | httpx.Response | None] = lambda *_: None
+        self.on_call: Callable[[str, httpx.Request], Answer] = lambda *_: None
         event.listen(self.engine, "checkout", lambda *_: self.on_step("begin"))
         event.listen(self.engine, "commit", lambda _: self.on_step("commit"), insert=True)
+        self._seams = pytest.MonkeyPatch()
+        self.shop_id = self._add_shop(SLUG, CATALOG)
+        self.shelf = self.shelves[SLUG]
+
+    def _add_shop(self, slug: str, catalog: str) -> int:
+        self.shelves[slug] = Shelf(self.time)
         with writing(self.engine) as connection:
-            self.shop_id = connection.execute(_shop()).inserted_primary_key[0]
+            shop_id: int = connection.execute(a_shop(slug, catalog)).inserted_primary_key[0]
             for job in ("full", "delta", "volatile"):
                 connection.execute(
                     schedule.insert().values(
-                        shop_id=self.shop_id, job=job, cron="* * * * *", zone="UTC", enabled=True, next_run_at=None
+                        shop_id=shop_id, job=job, cron="* * * * *", zone="UTC", enabled=True, next_run_at=None
                     )
                 )
+        self._catalogs[catalog] = shop_id, slug
+        return shop_id
+
+    def neighbour(self, slug: str, catalog_id: str) -> Shelf:
+        """A second shop, with a store and a catalog of its own."""
+        self._add_shop(slug, catalog_id)
+        return self.shelves[slug]
+
+    def in_one_thread(self) -> None:
+        """Start no threads: a store's page and a call's copy are made at once."""
+        for module in (lane, pulling):
+            self._seams.setattr(module, "ThreadPoolExecutor", AtOnce)
+
+    def watch_steps(self, on_side: Callable[[str, str], bool]) -> None:
+        """Let ``on_side`` know of every named step, before and after; where it returns true the connection breaks."""
+        self._seams.setattr(failpoints, "_armed", Passing(on_side))
 
     def close(self) -> None:
         """Leave no file behind: a few hundred seeds would fill a small disk in memory."""
+        self._seams.undo()
         self.engine.dispose()
         for part in ("", "-wal", "-shm"):
             Path(f"{self._path}{part}").unlink(missing_ok=True)
@@ -95,17 +131,26 @@ class World:
 
     def context(self) -> Context:
         """A process of its own: its lease owner and its Graph client are new."""
-        owner = f"process-{self.rng.random()}"
+        owner = f"process-{self.rng.random():.9f}"
+        late: Counter[int] = Counter()  # calls for a stopped shop, by a process that began before
+        stopped = {shop_id for shop_id, _ in self._catalogs.values() if self._state(shop_id) != "active"}
 
         @cache
-        def sender(_: Any) -> Graph:
-            transport = httpx.MockTransport(lambda request: self._answer(owner, request))
+        def sender(shop_id: int) -> Graph:
+            def answer(request: httpx.Request) -> httpx.Response:
+                if self._state(shop_id) != "active":
+                    late[shop_id] += 1
+                    if shop_id in stopped or late[shop_id] > 1:
+                        self.intruders.append(f"{owner} called for the stopped shop {shop_id}, which")
+                return self.answer(owner, request)
+
+            transport = httpx.MockTransport(answer)
             return Graph(GraphConfig(base_url="https://graph.test"), "test-token", transport=transport)
 
         return Context(
             engine=self.engine,
-            open_store=lambda _: self.shelf.open(),
-            sender=lambda _: sender(None),
+            open_store=lambda row: self.shelves[row.slug].open(),
+            sender=lambda row: sender(row.id),
             seed=lambda *_: source_seed(self.seed_part),
             monotonic=self.time,
             owner=owner,
@@ -114,8 +159,8 @@ class World:
 
     # What happens
 
-    def ask(self, job: str) -> str:
-        ticket = requests.request_run(self.context(), SLUG, job)
+    def ask(self, job: str, slug: str = SLUG) -> str:
+        ticket = requests.request_run(self.context(), slug, job)
         self.schedule(ticket.wakes)
         return ticket.run_id
 
@@ -124,18 +169,33 @@ class World:
             self.wakes.append((self.now_s + wake.delay_s, wake))
 
     def deliver(self, wake: Wake) -> None:
-        """Run one task as a worker would: its wake-ups leave as they come, and are lost with the process."""
-        context = self.context()
-        work: Iterable[Wake] = {
-            "pull": lambda: pulling.run_slice(context, wake.key),
-            "push": lambda: lane.push(context, int(wake.key)),
-            "settle": lambda: settle.settle(context, int(wake.key)),
-        }[wake.task]()
-        for follower in work:
+        """Run one task as a worker would."""
+        tasks: dict[str, Callable[[Context], Iterable[Wake]]] = {
+            "pull": lambda context: pulling.run_slice(context, wake.key),
+            "push": lambda context: lane.push(context, int(wake.key)),
+            "settle": lambda context: settle.settle(context, int(wake.key)),
+            "audit": lambda context: audit.run_slice(context, wake.key),
+            "sweep": sweep.sweep,
+            "dispatch": dispatch.dispatch,
+        }
+        self.carry_out(tasks[wake.task])
+
+    def carry_out(self, work: Callable[[Context], Iterable[Wake]]) -> None:
+        """Do one piece of work as a process: its wake-ups leave as they come, and are lost with it."""
+        for follower in work(self.context()):
             self.schedule([follower])
 
     def sweep(self) -> None:
-        self.schedule(sweep.sweep(self.context()))
+        self.carry_out(sweep.sweep)
+
+    def tick(self) -> None:
+        """The message of a beat."""
+        self.wakes.append((self.now_s, Wake("dispatch", "")))
+
+    def renew_token(self) -> None:
+        """A person gives every stopped shop a token that works."""
+        with writing(self.engine) as connection:
+            connection.execute(shop.update().where(shop.c.state != "active").values(state="active", reason=None))
 
     def step(self) -> bool:
         """Deliver the earliest wake-up, letting time pass up to it. Returns whether there was one."""
@@ -211,7 +271,8 @@ class World:
             runs = connection.execute(select(run.c.id).where(run.c.state.in_(("queued", "pulling", "pushing")))).all()
             wants = connection.execute(
                 select(pending.c.retailer_id).where(
-                    (pending.c.due_at < (self.now_s + 3600) * 1000) | pending.c.batch_id.is_not(None)
+                    ((pending.c.due_at < (self.now_s + 3600) * 1000) & pending.c.gate_run.is_(None))
+                    | pending.c.batch_id.is_not(None)
                 )
             ).all()
             batches = connection.execute(
@@ -238,16 +299,16 @@ class World:
     def acknowledged(self, retailer_id: str) -> Any:
         return next((row for row in self.rows(snapshot) if row.retailer_id == retailer_id), None)
 
-    def at_meta(self) -> dict[str, dict[str, Any]]:
+    def at_meta(self, catalog: str = CATALOG) -> dict[str, dict[str, Any]]:
         """What Meta shows: its items that are not archived, in the field names of a call."""
         self.meta.tick()
-        items = self.meta.catalog(CATALOG).items
+        items = self.meta.catalog(catalog).items
         fields = {key: item.fields for key, item in items.items()}
         return {key: item for key, item in fields.items() if item.get("status", "active") != "archived"}
 
-    def differences(self) -> list[str]:
+    def differences(self, slug: str = SLUG, catalog: str = CATALOG) -> list[str]:
         """Where Meta differs from the store, item by item; empty at rest."""
-        shown, offered = self.at_meta(), self.shelf.offered()
+        shown, offered = self.at_meta(catalog), self.shelves[slug].offered()
         found = [f"{key} should be gone" for key in shown.keys() - offered.keys()]
         found += [f"{key} is missing" for key in offered.keys() - shown.keys()]
         for key in shown.keys() & offered.keys():
@@ -256,39 +317,88 @@ class World:
                     found.append(f"{key}.{name}: Meta {shown[key].get(name)!r}, store {offered[key].get(name)!r}")
         return sorted(found)
 
+    def misbelieved(self) -> list[str]:
+        """Where the snapshot claims what Meta does not have. What is pending is known to differ."""
+        catalogs = {row.id: row.catalog_id for row in self.rows(shop)}
+        shown = {shop_id: self.at_meta(catalog) for shop_id, catalog in catalogs.items()}
+        waiting = {(row.shop_id, row.retailer_id) for row in self.rows(pending)}
+        found = []
+        for row in self.rows(snapshot):
+            key = row.retailer_id
+            at_meta = shown[row.shop_id].get(key)
+            if (row.shop_id, key) in waiting:
+                continue
+            if row.state & 1:
+                if at_meta is not None:
+                    found.append(f"{key} is believed archived")
+            elif at_meta is None:
+                found.append(f"{key} is believed to be there")
+            else:
+                prepared = prepare(key, dict(at_meta), "USD")
+                if (prepared.content_fp, prepared.volatile_fp) != (row.content_fp, row.volatile_fp):
+                    found.append(f"{key} is believed to be otherwise")
+        return found
+
     def sent(self) -> list[list[dict[str, Any]]]:
         """What each call to Meta carried, in order."""
         return [[record["data"] for record in records] for _, records, _ in self.calls]
 
     # Meta
 
-    def _answer(self, owner: str, request: httpx.Request) -> httpx.Response:
+    def answer(self, owner: str, request: httpx.Request) -> httpx.Response:
         self.asked += 1
-        edge = request.url.path.rsplit("/", 1)[1]
-        if edge == "items_batch" and owner != self._holder():
-            self.intruders.append(owner)
+        _, catalog, edge = request.url.path.rsplit("/", 2)
+        if edge == "items_batch" and owner != self._holder(self._catalogs[catalog][0]):
+            self.intruders.append(f"{owner} sent without holding the lane, which")
+        if edge == "items_batch":
+            self.tried.update((catalog, record["data"]["id"]) for record in json.loads(request.content)["requests"])
         self.on_step(f"before {edge}")
         injected = self.on_call(edge, request)
         if isinstance(injected, httpx.Response):
             return injected
+        carried = injected if isinstance(injected, Carried) else None
         if edge == "items_batch":
-            payload = json.loads(request.content)
-            records = payload["requests"]
-            self.calls.append((self.now_s, records, payload["allow_upsert"]))
-            payload = {key: value for key, value in payload.items() if key not in ("locale", "access_token")}
-            status, body = self.meta.items_batch(CATALOG, payload, fault=injected or NO_FAULT)
-            for handle in body.get("handles", ()):
-                self.overlaps.update(self.meta.batches[handle].overlapping)
+            fault = carried.fault if carried else injected or NO_FAULT
+            status, body = self._take_in(catalog, json.loads(request.content), fault)
         else:
             params = {key: value for key, value in request.url.params.items() if key != "locale"}
-            status, body = self.meta.batch_status(CATALOG, params)
+            ask = {"check_batch_request_status": self.meta.batch_status, "products": self.meta.products}
+            status, body = ask[edge](catalog, params) if edge in ask else self.meta.node(edge, params)
         self.on_step(f"after {edge}")
+        if carried is not None:
+            return carried.answer()
         return httpx.Response(status, json=body)
 
-    def _holder(self) -> str | None:
-        """Who holds the lane. Read past the engine, whose connections are steps at which things happen."""
+    def _take_in(self, catalog: str, payload: dict[str, Any], fault: BatchFault) -> tuple[int, dict[str, Any]]:
+        records = payload["requests"]
+        self.calls.append((self.now_s, records, payload["allow_upsert"]))
+        payload = {key: value for key, value in payload.items() if key not in ("locale", "access_token")}
+        shown = self.at_meta(catalog)
+        status, body = self.meta.items_batch(catalog, payload, fault=fault)
+        shelf = self.shelves[self._catalogs[catalog][1]]
+        for record in records:
+            retailer_id = record["data"]["id"]
+            deletes = record["method"] == "DELETE"
+            if (deletes or record["data"].get("status") == "archived") and retailer_id not in shelf.was_without:
+                self.wrongly_removed.add(retailer_id)
+            if deletes and retailer_id in shown:
+                self.deleted_shown.add(retailer_id)
+        for handle in body.get("handles", ()):
+            self.overlaps.update(self.meta.batches[handle].overlapping)
+        return status, body
+
+    # Read past the engine, whose connections are steps at which things happen.
+
+    def _holder(self, shop_id: int) -> str | None:
+        """Who holds the lane."""
+        return self._look("SELECT owner FROM lease WHERE lane = 'push' AND shop_id = ?", shop_id)
+
+    def _state(self, shop_id: int) -> str | None:
+        return self._look("SELECT state FROM shop WHERE id = ?", shop_id)
+
+    def _look(self, sql: str, shop_id: int) -> str | None:
         with closing(sqlite3.connect(self._path)) as connection:
-            row = connection.execute("SELECT owner FROM lease WHERE lane = 'push'").fetchone()
+            row = connection.execute(sql, (shop_id,)).fetchone()
         return None if row is None else row[0]
 
 
@@ -313,39 +423,3 @@ def dying(world: World, step: str, at: int = 1) -> Iterator[None]:
         raise AssertionError(f"{step} came {seen} times only")
     finally:
         world.on_step = before
-
-
-@cache
-def _empty_database() -> bytes:
-    """A database file with our tables and no rows: copying it is cheaper than making the tables for every world."""
-    with tempfile.TemporaryDirectory() as directory:
-        path = Path(directory) / "empty.db"
-        engine = make_engine(f"sqlite:///{path}")
-        metadata.create_all(engine)
-        engine.dispose()  # the last connection to close brings the write-ahead log into the file
-        return path.read_bytes()
-
-
-def _without_safety(connection: Any, _: Any) -> None:
-    # The machine does not lose power here: our crashes are exceptions.
-    connection.execute("PRAGMA synchronous = OFF")
-
-
-def _shop() -> Any:
-    return shop.insert().values(
-        slug=SLUG,
-        store_kind="feed",
-        store_url="https://shop.test/feed.csv",
-        store_options={},
-        mapping={},
-        catalog_id=CATALOG,
-        currency="USD",
-        state="active",
-        fields_sent=0,
-        seed=0,
-        observation_seq=0,
-        item_seq=0,
-        content_floor=0,
-        volatile_floor=0,
-        created_at=datetime(2027, 1, 1, tzinfo=UTC),
-    )

@@ -121,6 +121,11 @@ def keep_broker(settings: Settings) -> None:
     threading.Thread(target=watch, name="broker-watch", daemon=True).start()
 
 
+def broker_runs(settings: Settings) -> bool:
+    """Whether the embedded broker of the working directory lives; False where ``REDIS_URL`` names another."""
+    return settings.redis_url is None and _locked(files(Path.cwd()))
+
+
 def stop_broker(settings: Settings) -> bool:
     """End the embedded broker of the working directory; its files stay. Never touches a server of ``REDIS_URL``.
 
@@ -130,9 +135,9 @@ def stop_broker(settings: Settings) -> bool:
     Raises:
         Transient: It does not end, not even when killed.
     """
-    where = files(Path.cwd())
-    if settings.redis_url is not None or not _locked(where):
+    if not broker_runs(settings):
         return False
+    where = files(Path.cwd())
     _ask(where.socket, b"SHUTDOWN\r\n")
     if not _ended(where):
         _end(where, signal.SIGKILL)

@@ -24,7 +24,8 @@ def upgrade() -> None:
     from worker.database.engine import make_engine
     from worker.settings import read_settings
 
-    engine = make_engine(read_settings().database_url)
+    # A migration may take as long as it takes.
+    engine = make_engine(read_settings().database_url, answer_s=None)
     try:
         changed = schema.upgrade(engine)
     finally:

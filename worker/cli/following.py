@@ -19,8 +19,9 @@ from redis.exceptions import RedisError
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from worker.database import reports
+from worker.database import outages, reports
 from worker.database.engine import reading
+from worker.database.outages import Outage
 from worker.errors import Transient
 
 if TYPE_CHECKING:
@@ -72,17 +73,17 @@ def follow(engine: Engine, app: Celery, run_id: str, wait_s: float) -> Followed:
     try:
         while True:
             asked_at = time.monotonic()
-            run = _read(engine, run_id)
+            run, stopped = _read(engine, run_id)
             # Counting the pending items of a huge catalog costs something: at most a tenth of a core goes into it.
             cost_s = (time.monotonic() - asked_at) * 10
-            display(run)
+            display(run, stopped)
             if run["state"] in _SETTLED:
                 return Followed(run, "settled", _hint(run))
             if time.monotonic() >= ends_at:
                 return Followed(run, "timeout", f"The run is not settled after {wait_s:g} s; it goes on.")
             if not _taken_up(engine, run) and workers.are_missing():
                 # Taken up in the second that the question took?
-                run = _read(engine, run_id)
+                run, _ = _read(engine, run_id)
                 if not _taken_up(engine, run):
                     return Followed(run, "no worker", _NO_WORKER)
             pause.wait(max(0.0, min(max(poll_s, cost_s), ends_at - time.monotonic())))
@@ -91,7 +92,7 @@ def follow(engine: Engine, app: Celery, run_id: str, wait_s: float) -> Followed:
         click.echo(f"\nThe run goes on. Follow it with: celery -A worker runs show {run_id}", err=True)
         raise SystemExit(130) from None
     finally:
-        display(None)
+        display(None, None)
 
 
 _NO_WORKER = (
@@ -101,13 +102,17 @@ _NO_WORKER = (
 
 
 def _hint(run: dict[str, Any]) -> str:
+    if run["state"] == "held":
+        decide = " or ".join(f"celery -A worker sync {word} {run['run']}" for word in ("approve", "reject"))
+        return f"Run {run['run']} is held. {run['error']} Decide with: {decide}"
     if run["rejected"] or run["invalid"]:
         return f"Some items have problems: celery -A worker issues {run['shop']}"
     return ""
 
 
-def _read(engine: Engine, run_id: str) -> dict[str, Any]:
-    return _patiently(engine, lambda connection: reports.one_run(connection, run_id))
+def _read(engine: Engine, run_id: str) -> tuple[dict[str, Any], Outage | None]:
+    """The run, and the stop of all sending that it may have to wait for."""
+    return _patiently(engine, lambda connection: (reports.one_run(connection, run_id), outages.stopped(connection)))
 
 
 def _taken_up(engine: Engine, run: dict[str, Any]) -> bool:
@@ -157,18 +162,19 @@ class _Workers:
             return False
 
 
-Display = Callable[[dict[str, Any] | None], None]
+Display = Callable[[dict[str, Any] | None, Outage | None], None]
 
 
-def describe(run: dict[str, Any]) -> tuple[str, float | None]:
-    """How far a run is, in words, and as a share where its size is known."""
+def describe(run: dict[str, Any], stopped: Outage | None = None) -> tuple[str, float | None]:
+    """How far a run is, in words, and as a share where its size is known; what it waits for, if a person stopped it."""
     state = run["state"]
     if state == "pulling":
         return f"pulling: {run['pulled']:,} items read", None
     settled = run["accepted"] + run["rejected"]
     total = settled + run["pending"]
     if state == "pushing" and total:
-        return f"pushing: {settled:,} of {total:,} items settled, {run['calls']:,} calls", settled / total
+        why = f"; waiting: {stopped.reason}" if stopped is not None else ""
+        return f"pushing: {settled:,} of {total:,} items settled, {run['calls']:,} calls{why}", settled / total
     return state, None
 
 
@@ -177,11 +183,11 @@ def _lines() -> Display:
     last = ("", "")
     shown_at = 0.0
 
-    def show(run: dict[str, Any] | None) -> None:
+    def show(run: dict[str, Any] | None, stopped: Outage | None) -> None:
         nonlocal last, shown_at
         if run is None:
             return
-        now = (run["state"], describe(run)[0])
+        now = (run["state"], describe(run, stopped)[0])
         due = now[0] != last[0] or (now != last and time.monotonic() - shown_at >= _LINE_EVERY_S)
         if due:
             click.echo(f"{run['run']} {now[1]}", err=True)
@@ -193,11 +199,11 @@ def _lines() -> Display:
 def _bar() -> Display:
     """One line that is drawn over."""
 
-    def show(run: dict[str, Any] | None) -> None:
+    def show(run: dict[str, Any] | None, stopped: Outage | None) -> None:
         if run is None:
             click.echo("\r\033[K", nl=False, err=True)
             return
-        text, share = describe(run)
+        text, share = describe(run, stopped)
         filled = round((share or 0.0) * _BAR)
         bar = f"[{'#' * filled}{'.' * (_BAR - filled)}] " if share is not None else ""
         click.echo(f"\r\033[K{run['job']} {bar}{text}", nl=False, err=True)

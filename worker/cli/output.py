@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from worker.cli.refusal import one_sentence
-from worker.errors import BadInput, ShelfbeatError, Transient
+from worker.errors import ShelfbeatError, Transient
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -140,7 +140,3 @@ def age(seconds: int) -> str:
         if seconds >= 2 * size:
             return f"{seconds // size} {unit}"
     return f"{seconds} s"
-
-
-def not_yet(what: str) -> BadInput:
-    return BadInput(f"{what} is not available in this version yet.")

@@ -14,7 +14,7 @@ from worker.database import schedules, shops
 from worker.database.credentials import load_keyring
 from worker.database.engine import database_now, reading, writing
 from worker.database.locks import lock_shop
-from worker.errors import BadInput, ShelfbeatError
+from worker.errors import BadInput, ShelfbeatError, TokenRefused
 from worker.graph import Catalog, Graph
 from worker.items.money import MINOR_DIGITS
 from worker.settings import read_settings
@@ -42,7 +42,7 @@ def register(engine: Engine, new: NewShop, token_env: str | None, secret_env: st
     Raises ``ShelfbeatError`` with nothing written. Nothing is sent to the store.
     """
     settings = read_settings()
-    keyring = load_keyring(settings.keys, settings.database_url)
+    load_keyring(settings.keys, settings.database_url)  # a fault in the keys shows before anything is asked
     kind = _kind(new.kind_name)
     _check_options(kind, new.options)
     currency = _currency(new.currency)
@@ -76,6 +76,8 @@ def register(engine: Engine, new: NewShop, token_env: str | None, secret_env: st
             currency=currency,
             now=now,
         )
+        # Read anew: a rotation may have gone on while somebody typed, and ended before this transaction began.
+        keyring = load_keyring(settings.keys, settings.database_url)
         shops.set_secrets(connection, keyring, shop_id, meta_token=token, store_secret=secret)
         schedules.create_defaults(connection, shop_id, new.slug, now)
         shop = shops.by_slug(connection, new.slug)
@@ -87,7 +89,7 @@ def register(engine: Engine, new: NewShop, token_env: str | None, secret_env: st
 def replace_secrets(engine: Engine, slug: str, token_env: str | None, secret_env: str | None, actor: str) -> None:
     """Store new credentials and make the shop active. A token is tried with one read of the catalog first."""
     settings = read_settings()
-    keyring = load_keyring(settings.keys, settings.database_url)
+    load_keyring(settings.keys, settings.database_url)
     with reading(engine) as connection:
         shop = shops.by_slug(connection, slug)
     secret = None if secret_env is None else read_secret("store's credential", secret_env)
@@ -100,6 +102,7 @@ def replace_secrets(engine: Engine, slug: str, token_env: str | None, secret_env
     with writing(engine) as connection:
         # By its slug again: somebody may have removed it meanwhile.
         shop = shops.by_slug(connection, slug)
+        keyring = load_keyring(settings.keys, settings.database_url)
         shops.set_secrets(connection, keyring, shop.id, meta_token=token, store_secret=secret)
         shops.set_state(connection, shop.id, "active")
         changed = [name for name, given in (("meta_token", token), ("store_secret", secret)) if given is not None]
@@ -108,6 +111,26 @@ def replace_secrets(engine: Engine, slug: str, token_env: str | None, secret_env
             connection, shop, actor=actor, event="shop.credentials_changed", detail={"changed": changed}, now=now
         )
     wake(shop.id)
+
+
+def check_refused_token(engine: Engine, slug: str) -> None:
+    """Try the token of a shop that waits for a new one, which it may not need any more. Other shops are not asked for.
+
+    Raises:
+        TokenRefused: It is as bad as it was; the shop stays as it is.
+    """
+    with reading(engine) as connection:
+        shop = shops.by_slug(connection, slug)
+    if shop.state != "needs_token":
+        return
+    settings = read_settings()
+    keyring = load_keyring(settings.keys, settings.database_url)
+    try:
+        if shop.meta_token is None:
+            raise TokenRefused(f"The shop {slug} has no token.")
+        _read_catalog(keyring.decrypt(shop.meta_token, shop_id=shop.id, purpose="meta_token"), shop.catalog_id)
+    except TokenRefused as error:
+        raise TokenRefused(error.message, action=f"Give it a new one: celery -A worker shop token {slug}.") from None
 
 
 def wake(shop_id: int) -> None:

@@ -9,11 +9,43 @@ import click
 from worker.cli.output import AnsweringCommand, answers_json, database, moment, show_json, show_pairs, show_table
 
 
-@click.command(cls=AnsweringCommand, options_metavar="[OPTIONS]")
-@click.argument("words", nargs=-1, metavar="[SLUG | show RUN]")
+class RunsCommand(AnsweringCommand):
+    """A command of which ``show`` is another with options and a help of its own, for any shop but one of that name."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        if next((arg for arg in args if not arg.startswith("-")), None) != "show":
+            return super().make_context(info_name, args, parent, **extra)
+        args.remove("show")
+        return show.make_context(f"{info_name} show", args, parent, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        return super().invoke(ctx) if ctx.command is self else ctx.command.invoke(ctx)
+
+
+@click.command(cls=AnsweringCommand)
+@click.argument("run")
+@answers_json
+def show(run: str, *, as_json: bool) -> None:
+    """Show one run by its id: its state, its counts, and why it failed or is held.
+
+    \b
+    Example:
+      celery -A worker runs show 01JABCDEFGHJKMNPQRSTVWXYZ0
+    """
+    from worker.database import reports
+    from worker.database.engine import reading
+
+    with database() as engine, reading(engine) as connection:
+        show_run(reports.one_run(connection, run), as_json=as_json)
+
+
+@click.command(cls=RunsCommand, options_metavar="[OPTIONS]")
+@click.argument("slug", required=False, metavar="[SLUG | show RUN]")
 @click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="How many runs at most.")
 @answers_json
-def runs(words: tuple[str, ...], limit: int, *, as_json: bool) -> None:
+def runs(slug: str | None, limit: int, *, as_json: bool) -> None:
     """List the runs of all shops or of one, newest first; or show one run.
 
     \b
@@ -29,16 +61,8 @@ def runs(words: tuple[str, ...], limit: int, *, as_json: bool) -> None:
     from worker.database import reports, shops
     from worker.database.engine import reading
 
-    if words[:1] == ("show",):
-        if len(words) != 2:
-            raise click.UsageError("'runs show' takes the id of one run.")
-        with database() as engine, reading(engine) as connection:
-            show_run(reports.one_run(connection, words[1]), as_json=as_json)
-        return
-    if len(words) > 1:
-        raise click.UsageError("'runs' takes at most one shop.")
     with database() as engine, reading(engine) as connection:
-        shop = shops.by_slug(connection, words[0]) if words else None
+        shop = shops.by_slug(connection, slug) if slug is not None else None
         found = reports.runs(connection, shop, limit)
     if as_json:
         show_json(found)

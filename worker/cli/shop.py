@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from worker.cli.limits import limits
 from worker.cli.output import (
     AnsweringGroup,
     age,
     answers_json,
     database,
     moment,
-    not_yet,
     show_json,
     show_pairs,
     show_table,
@@ -44,6 +44,9 @@ def shop() -> None:
       celery -A worker sync full acme --wait
       celery -A worker shop status acme
     """
+
+
+shop.add_command(limits)
 
 
 @shop.command()
@@ -120,7 +123,9 @@ def show(slug: str, *, as_json: bool) -> None:
         show_json(found)
         return
     options = " ".join(f"{name}={value}" for name, value in found["store_options"].items()) or None
-    show_pairs([*((name, value) for name, value in found.items() if not isinstance(value, dict)), ("options", options)])
+    limits = " ".join(f"{name}={value}" for name, value in found["limits"].items())
+    settings = [(name, value) for name, value in found.items() if not isinstance(value, dict)]
+    show_pairs([*settings, ("options", options), ("limits", limits)])
     click.echo()
     show_table(
         ["job", "cron", "zone", "next due (UTC)"],
@@ -147,11 +152,13 @@ def pause(slug: str, reason: str) -> None:
 @click.argument("slug")
 @one_sentence
 def resume(slug: str) -> None:
-    """Sync a paused shop again. Its pending items go with the next push."""
-    from worker.cli.registering import wake
+    """Sync a paused shop again; its pending items go with the next push. A token that Meta refused is tried first."""
+    from worker.cli import registering
 
+    with database() as engine:
+        registering.check_refused_token(engine, slug)
     shop_id = _set_state(slug, "active", None, "shop.resumed")
-    wake(shop_id)
+    registering.wake(shop_id)
     click.echo(f"{slug} is active.")
 
 
@@ -209,7 +216,7 @@ def remove(slug: str, *, yes: bool) -> None:
 @click.argument("slug")
 @click.argument("job", type=JOBS)
 @click.argument("cron")
-@click.option("--tz", "zone", default="UTC", show_default=True, help="Time zone of the expression.")
+@click.option("--tz", "zone", default="UTC", show_default=True, help="IANA name of the expression's time zone.")
 @one_sentence
 def schedule(slug: str, job: str, cron: str, zone: str) -> None:
     """Change how often a job runs. A running beat follows within seconds.
@@ -217,27 +224,32 @@ def schedule(slug: str, job: str, cron: str, zone: str) -> None:
     CRON is minute, hour, day of month, month, day of week; 'off' disables the job. H stands for a value that is fixed
     for this shop and differs between shops, so that not all of them start at the full hour.
 
+    What runs once a day or less often follows the clock of ZONE: once on each date, also where the clocks change. What
+    runs more often is counted in UTC.
+
     \b
     Examples:
       celery -A worker shop schedule acme volatile 'H/5 * * * *'
-      celery -A worker shop schedule acme full '30 2 * * *'
+      celery -A worker shop schedule acme full '30 2 * * *' --tz Europe/Berlin
       celery -A worker shop schedule acme delta off
+      celery -A worker shop schedule acme audit '0 3 * * 7'
     """
     from worker.database import schedules, shops
     from worker.database.engine import database_now, writing
 
-    if job == "audit":
-        raise not_yet("The audit")
     with database() as engine, writing(engine) as connection:
         found = shops.by_slug(connection, slug)
         now = database_now(connection)
         due = schedules.set_cron(connection, found, job, cron, zone=zone, now=now)
+        counted_in = {row.job: row.zone for row in schedules.of_shop(connection, found.id)}[job]
         detail = {"job": job, "cron": cron, "zone": zone}
         shops.log_event(connection, found, actor=actor(), event="shop.scheduled", detail=detail, now=now)
     if due is None:
         click.echo(f"{job} of {slug} is off.")
     else:
         click.echo(f"{job} of {slug} runs next at {due:%Y-%m-%d %H:%M:%S} UTC.")
+        if counted_in != zone:
+            click.echo(f"It runs more than once a day, so it is counted in {counted_in} and not in {zone}.")
 
 
 @shop.command()
@@ -246,14 +258,19 @@ def schedule(slug: str, job: str, cron: str, zone: str) -> None:
 def status(slug: str | None, *, as_json: bool) -> None:
     """Show how fresh shops are at Meta, against the promise: full 24 h, delta 1 h, volatile 15 min.
 
-    The age counts from the start of the last run that was accepted; a full sync renews all three.
+    The age counts from the start of the last run that was accepted; a full sync renews all three. What stands still,
+    of these shops or of the whole installation, is told below; 'health' tells the same, with an exit code.
     """
     from worker.database import reports, shops
-    from worker.database.engine import reading
+    from worker.database.engine import database_now, reading
+    from worker.sync.watchdog import findings
 
     with database() as engine, reading(engine) as connection:
         chosen = shops.all_shops(connection) if slug is None else [shops.by_slug(connection, slug)]
         found = reports.status(connection, chosen)
+        still = findings(connection, database_now(connection))
+    for row in found:
+        row["problems"] = [finding.problem for finding in still if finding.shop in (row["shop"], None)]
     if as_json:
         show_json(found)
         return
@@ -271,6 +288,11 @@ def status(slug: str | None, *, as_json: bool) -> None:
     for row in found:
         if row["reason"]:
             click.echo(f"{row['shop']}: {row['reason']}")
+        for run in row["held_runs"]:
+            click.echo(f"{row['shop']}: run {run} waits for a decision. See: celery -A worker runs show {run}")
+    for finding in still:
+        if finding.shop is None or finding.shop in [row["shop"] for row in found]:
+            click.echo(f"{finding.shop or 'installation'}: {finding.problem}")
 
 
 @shop.command()

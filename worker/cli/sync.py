@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,16 +15,19 @@ from worker.cli.output import (
     AnsweringGroup,
     answers_json,
     database,
-    not_yet,
     show_json,
     show_pairs,
 )
 from worker.cli.runs import show_run
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from celery import Celery
 
     from worker.cli.following import Followed
+    from worker.database.reports import AuditFindings
+    from worker.sync.context import Context, Wake
 
 _EXIT_OF = {"succeeded": 0, "held": EXIT_HELD}
 
@@ -48,12 +51,14 @@ def sync() -> None:
     full       read the whole store; what it no longer has is archived at Meta
     delta      read what changed since the last delta
     volatile   read prices and stock alone, and send what differs
+    audit      read Meta's side back, set right what differs from what it confirmed
 
     \b
     Examples:
       celery -A worker sync full acme --wait
       celery -A worker sync volatile acme --wait 60 --json
       celery -A worker sync full acme --dry-run
+      celery -A worker sync audit acme --wait
     """
 
 
@@ -67,7 +72,7 @@ def _job(name: str, summary: str) -> None:
         metavar="[SECONDS]",
         help="Show progress until every item of the run is settled; with a number, for so long at most.",
     )
-    @click.option("--dry-run", is_flag=True, help="Read the store and say what would be sent; change nothing.")
+    @click.option("--dry-run", is_flag=True, help="Read, and say what would be sent; change nothing.")
     @answers_json
     @click.pass_context
     def command(ctx: click.Context, slug: str, wait_s: float | None, *, dry_run: bool, as_json: bool) -> None:
@@ -88,21 +93,55 @@ Exit codes with --wait: 0 succeeded, 1 failed (or canceled or superseded), 3 hel
 _job("full", "Read the whole store and make Meta equal to it.")
 _job("delta", "Read what changed since the last delta and send it.")
 _job("volatile", "Read prices and stock and send what differs, these fields alone.")
+_job("audit", "Read Meta's side back: repair what differs, report what nobody here knows.")
 
 
-def _later(name: str, argument: str, what: str, summary: str) -> None:
-    """A command of the contract that a later version brings."""
+@sync.command()
+@click.argument("run")
+@answers_json
+def approve(run: str, *, as_json: bool) -> None:
+    """Let a held run go on: what it holds is sent, and the run goes on to its end.
 
-    @sync.command(name, help=f"{summary} (not available in this version yet)")
-    @click.argument(argument)
-    @answers_json
-    def command(**_: Any) -> None:
-        raise not_yet(what)
+    Returns at once. A decision is for this run alone: the next one that finds the same is held again.
+    """
+    from worker.sync.approval import approve
+
+    _decide(approve, run, as_json=as_json)
 
 
-_later("audit", "slug", "The audit", "Compare what Meta shows with what it confirmed")
-_later("approve", "run", "Approving a run", "Let a held run go on")
-_later("reject", "run", "Rejecting a run", "End a held run without its changes")
+@sync.command()
+@click.argument("run")
+@answers_json
+def reject(run: str, *, as_json: bool) -> None:
+    """End a held run without what it holds: Meta keeps what it has.
+
+    The next run that finds the same is held again, so correct the store, or the shop's limits ('shop limits').
+    """
+    from worker.sync.approval import reject
+
+    _decide(reject, run, as_json=as_json)
+
+
+def _decide(decision: Callable[[Context, str, str], list[Wake]], run_id: str, *, as_json: bool) -> None:
+    from worker.broker import ensure_broker
+    from worker.cli.shop import actor
+    from worker.database import reports
+    from worker.database.engine import reading
+    from worker.settings import read_settings
+    from worker.tasks.messages import enqueue
+    from worker.wiring import process_context
+
+    with database() as engine:
+        wakes = decision(process_context(), run_id, actor())
+        ensure_broker(read_settings())
+        if not enqueue(wakes):
+            click.echo("The broker does not answer; what is due goes when it is back.", err=True)
+        with reading(engine) as connection:
+            found = reports.one_run(connection, run_id)
+    if as_json:
+        show_json(found)
+    else:
+        click.echo(f"Run {found['run']} is {found['state']}.")
 
 
 def _run(app: Celery, slug: str, job: str, wait_s: float | None, *, as_json: bool) -> None:
@@ -129,10 +168,27 @@ def _run(app: Celery, slug: str, job: str, wait_s: float | None, *, as_json: boo
                 click.echo(f"Follow it with: celery -A worker runs show {ticket.run_id}")
             return
         ended = follow(engine, app, ticket.run_id, wait_s)
-    show_run(ended.run, as_json=as_json)
+        show_run(ended.run, as_json=as_json)
+        if job == "audit" and ended.run["state"] == "succeeded" and not as_json:
+            with reading(engine) as connection:
+                click.echo(_found(slug, reports.audit_findings(connection, ticket.run_id)))
     if ended.sentence:
         click.echo(ended.sentence, err=True)
     raise SystemExit(_exit_code(ended))
+
+
+def _found(slug: str, audit: AuditFindings) -> str:
+    """What an audit found, in words."""
+    if not audit.differed and not audit.unknown:
+        return "Nothing differed at Meta."
+    what = "1 item" if audit.differed == 1 else f"{audit.differed:,} items"
+    sentence = f"{what} differed at Meta"
+    if audit.unknown:
+        sentence += f", and it lists {audit.unknown:,} that nobody here knows"
+    sentence += f". See them with: celery -A worker issues {slug}"
+    if audit.full:
+        sentence += f"\nA full was queued to repair what differed: celery -A worker runs show {audit.full}"
+    return sentence
 
 
 def _exit_code(ended: Followed) -> int:
@@ -142,11 +198,13 @@ def _exit_code(ended: Followed) -> int:
 
 
 def _dry_run(slug: str, job: str, *, as_json: bool) -> None:
+    from worker.sync import audit
     from worker.sync.dry_run import dry_run
     from worker.wiring import process_context
 
     with database():
-        found = asdict(dry_run(process_context(), slug, job))
+        context = process_context()
+        found = asdict(audit.dry_run(context, slug) if job == "audit" else dry_run(context, slug, job))
     if as_json:
         show_json(found)
     else:

@@ -6,14 +6,19 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, func, literal_column, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, exists, func, literal_column, select
 
 from worker.database.tables import batch
 
-_OPEN: Final[ColumnElement[bool]] = literal_column(
-    "state IN ('ready', 'sending', 'sent', 'unknown')"
+IS_OPEN: Final[ColumnElement[bool]] = literal_column(
+    "batch.state IN ('ready', 'sending', 'sent', 'unknown')"
 )  # the partial index, word for word
-_COLUMNS: Final = [column for column in batch.c if column.name not in ("body", "manifest")]
+_COLUMNS: Final[list[Any]] = [column for column in batch.c if column.name not in ("body", "manifest")]
+
+# Built once: every look at a lane asks these.
+_OPEN_OF_SHOP: Final = select(*_COLUMNS).where(batch.c.shop_id == bindparam("shop_id"), IS_OPEN).order_by(batch.c.id)
+_NEXT_POLL: Final = select(func.min(batch.c.poll_at)).where(batch.c.shop_id == bindparam("shop_id"), IS_OPEN)
+_WITH_MANIFEST: Final[Select[Any]] = select(*_COLUMNS, batch.c.manifest).where(batch.c.id == bindparam("batch_id"))
 
 
 def add(
@@ -47,7 +52,12 @@ def add(
 
 def open_batches(connection: Connection, shop_id: int) -> list[Row[Any]]:
     """Batches without an outcome, oldest first, without manifest and body."""
-    return list(connection.execute(select(*_COLUMNS).where(batch.c.shop_id == shop_id, _OPEN).order_by(batch.c.id)))
+    return list(connection.execute(_OPEN_OF_SHOP, {"shop_id": shop_id}))
+
+
+def shop_has_open(shop_id: ColumnElement[int]) -> ColumnElement[bool]:
+    """Condition: a shop has a batch without an outcome."""
+    return exists().where(batch.c.shop_id == shop_id, IS_OPEN)
 
 
 def waiting(connection: Connection, shop_id: int) -> list[Row[Any]]:
@@ -56,8 +66,7 @@ def waiting(connection: Connection, shop_id: int) -> list[Row[Any]]:
 
 
 def get(connection: Connection, batch_id: int) -> Row[Any] | None:
-    columns: list[Any] = [*_COLUMNS, batch.c.manifest]
-    return connection.execute(select(*columns).where(batch.c.id == batch_id)).first()
+    return connection.execute(_WITH_MANIFEST, {"batch_id": batch_id}).first()
 
 
 def change(connection: Connection, batch_id: int, expected: Sequence[str], **values: Any) -> bool:
@@ -80,16 +89,9 @@ def claim_poll(connection: Connection, batch_id: int, seen_poll_at: datetime | N
 
 def next_poll(connection: Connection, shop_id: int) -> datetime | None:
     """When the next open batch wants attention."""
-    found: datetime | None = connection.execute(
-        select(func.min(batch.c.poll_at)).where(batch.c.shop_id == shop_id, _OPEN)
-    ).scalar()
+    found: datetime | None = connection.execute(_NEXT_POLL, {"shop_id": shop_id}).scalar()
     return found
 
 
 def keep_body(connection: Connection, batch_id: int, body: bytes) -> None:
     connection.execute(batch.update().where(batch.c.id == batch_id).values(body=body))
-
-
-def forget_bodies(connection: Connection, before: datetime) -> None:
-    """Drop the copies of request bodies made before a time; the manifests stay."""
-    connection.execute(batch.update().where(batch.c.created_at < before, batch.c.body.is_not(None)).values(body=None))

@@ -11,13 +11,15 @@ from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, or_, select
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from worker.database.tables import budget
 
 APP: Final = "app"
+SENDING: Final = "sending"
+"""A person's switch: blocked without an end, whatever Meta says."""
 
 # A throttle that names no time is waited out for this long, doubling while it repeats.
 _FIRST_WAIT_S: Final = 15.0
@@ -30,6 +32,15 @@ EVERYTHING_PCT: Final = 95
 
 # Meta counts a catalog's writes over one minute: an older reading says nothing about now.
 _READING_AGE: Final = timedelta(seconds=60)
+
+LASTS: Final = budget.c.failing_since.is_not(None) & budget.c.recovered_at.is_(None)
+"""Condition for the rows whose outage is not over."""
+
+# Built once: every look at a lane asks these.
+_BLOCKED: Final = select(budget.c.blocked_until, budget.c.reason).where(
+    budget.c.key.in_(bindparam("keys", expanding=True)), or_(budget.c.blocked_until > bindparam("now"), LASTS)
+)
+_USED: Final = select(budget.c.used_pct, budget.c.used_at).where(budget.c.key == bindparam("of"))
 
 
 def writes(catalog_id: str) -> str:
@@ -50,24 +61,25 @@ def token(shop_id: int) -> str:
 
 
 class Block(NamedTuple):
-    until: datetime
+    """``until`` is when to look again, not before now; None: when a person has ended it."""
+
+    until: datetime | None
     reason: str
 
 
 def blocked(connection: Connection, keys: Sequence[str], now: datetime) -> Block | None:
-    """The longest block in force on any of these."""
-    row = connection.execute(
-        select(budget.c.blocked_until, budget.c.reason)
-        .where(budget.c.key.in_(keys), budget.c.blocked_until > now)
-        .order_by(budget.c.blocked_until.desc())
-        .limit(1)
-    ).first()
-    return Block(row.blocked_until, row.reason or "") if row is not None else None
+    """The longest block in force on any of these. An outage blocks until its end was seen, however long its wait."""
+    rows = connection.execute(_BLOCKED, {"keys": list(keys), "now": now}).all()
+    if not rows:
+        return None
+    longest = max(rows, key=lambda row: (row.blocked_until is None, row.blocked_until or now))
+    until = longest.blocked_until
+    return Block(until and max(until, now), longest.reason or "")
 
 
 def used_pct(connection: Connection, key: str, now: datetime) -> int:
     """What Meta last said of the quota, 0 if that is too long ago to count."""
-    row = connection.execute(select(budget.c.used_pct, budget.c.used_at).where(budget.c.key == key)).first()
+    row = connection.execute(_USED, {"of": key}).first()
     if row is None or row.used_at is None or row.used_at < now - _READING_AGE:
         return 0
     return int(row.used_pct)
@@ -77,16 +89,20 @@ def block(connection: Connection, key: str, now: datetime, retry_after_s: float 
     """Stop calls until a time: what the vendor said, else a wait that doubles while it repeats."""
     row = connection.execute(select(budget).where(budget.c.key == key)).first()
     blocks = 0 if row is None else row.blocks
-    wait_s = retry_after_s if retry_after_s is not None else min(_FIRST_WAIT_S * 2**blocks, _LONGEST_WAIT_S)
-    until = now + timedelta(seconds=wait_s)
-    _put(connection, key, blocked_until=until, blocks=blocks + 1, reason=reason)
+    until = now + wait(blocks, retry_after_s)
+    put(connection, key, blocked_until=until, blocks=blocks + 1, reason=reason)
     return until
+
+
+def wait(blocks: int, named_s: float | None) -> timedelta:
+    """How long a block lasts that follows ``blocks`` others: as the vendor said, else 15 s, doubling to 5 minutes."""
+    return timedelta(seconds=named_s if named_s is not None else min(_FIRST_WAIT_S * 2**blocks, _LONGEST_WAIT_S))
 
 
 def succeeded(connection: Connection, key: str, now: datetime, used: int | None) -> None:
     """A call went through: the next block starts short again."""
     values = {"used_pct": used, "used_at": now} if used is not None else {}
-    _put(connection, key, blocks=0, blocked_until=None, reason=None, last_ok_at=now, **values)
+    put(connection, key, blocks=0, blocked_until=None, reason=None, last_ok_at=now, **values)
 
 
 def in_a_row(connection: Connection, key: str) -> int:
@@ -98,7 +114,8 @@ def last_success(connection: Connection, key: str) -> datetime | None:
     return connection.execute(select(budget.c.last_ok_at).where(budget.c.key == key)).scalar()
 
 
-def _put(connection: Connection, key: str, **values: object) -> None:
+def put(connection: Connection, key: str, **values: object) -> None:
+    """Change a row, or make it."""
     insert = pg_insert if connection.dialect.name == "postgresql" else sqlite_insert
     fresh = {"used_pct": 0, "blocks": 0} | values
     statement = insert(budget).values(key=key, **fresh)

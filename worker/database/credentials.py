@@ -6,10 +6,10 @@ or from one column to another, does not decrypt. There is no mode without encryp
 
 from __future__ import annotations
 
-import os
 import secrets
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
 from typing import Literal
 
 from cryptography.exceptions import InvalidTag
@@ -17,13 +17,12 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from worker.database.engine import make_private_directory, sqlite_path
-from worker.errors import BadInput, Permanent
+from worker.database import key_file
+from worker.database.engine import sqlite_path
+from worker.database.key_file import KEY_LENGTH
+from worker.errors import BadInput, SecretUnreadable
 
 Purpose = Literal["meta_token", "store_secret"]
-
-KEY_LENGTH = 32
-"""Characters that a key has at least: below that it can be guessed."""
 
 _VERSION = b"\x01"
 _ID_BYTES = 4
@@ -33,16 +32,29 @@ _NONCE_BYTES = 12
 class Keyring:
     """The keys of ``TOKEN_KEYS``, newest first: the first one encrypts, each of them decrypts.
 
+    Args:
+        reread: Gives the keys anew, for a secret of an unknown one: while this process runs, ``keys rotate`` may have
+            made a newer one.
+
     Raises:
         BadInput: There is no key, or one is shorter than 32 characters.
     """
 
-    def __init__(self, keys: Sequence[str]) -> None:
+    def __init__(self, keys: Sequence[str], reread: Callable[[], Sequence[str]] | None = None) -> None:
+        self._reread = reread
+        self._take(keys)
+
+    def _take(self, keys: Sequence[str]) -> None:
         if not keys or any(len(key) < KEY_LENGTH for key in keys):
             raise BadInput(f"TOKEN_KEYS needs at least one key, each of {KEY_LENGTH} characters or more.")
         derived = [_derive(key) for key in keys]
         self._primary = derived[0][0]
         self._ciphers = dict(reversed(derived))
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The public names of the keys, newest first: derived from them, and nothing about them can be learned."""
+        return tuple(key_id.hex() for key_id in reversed(self._ciphers))
 
     def encrypt(self, secret: str, *, shop_id: int, purpose: Purpose) -> bytes:
         nonce = secrets.token_bytes(_NONCE_BYTES)
@@ -50,10 +62,13 @@ class Keyring:
         return _VERSION + self._primary + nonce + sealed
 
     def decrypt(self, blob: bytes, *, shop_id: int, purpose: Purpose) -> str:
-        """Raises ``Permanent`` when no key fits, or the blob belongs to another shop or purpose."""
+        """Raises ``SecretUnreadable`` when no key fits, or the blob belongs to another shop or purpose."""
         version, rest = blob[:1], blob[1:]
         key_id, rest = rest[:_ID_BYTES], rest[_ID_BYTES:]
         nonce, sealed = rest[:_NONCE_BYTES], rest[_NONCE_BYTES:]
+        if key_id not in self._ciphers and self._reread is not None:
+            with suppress(BadInput):  # a file that is no use adds no key: what is missing is said below
+                self._take(self._reread())
         cipher = self._ciphers.get(key_id)
         if version != _VERSION or cipher is None:
             raise _refusal("was encrypted with a key that is not among TOKEN_KEYS")
@@ -71,44 +86,18 @@ def load_keyring(token_keys: Sequence[str], database_url: str) -> Keyring:
     """
     if token_keys:
         return Keyring(token_keys)
-    database = sqlite_path(database_url)
-    if database is None:
+    path = key_file.path_for(database_url)
+    if path is None:
         raise BadInput(
             "TOKEN_KEYS is not set, and it is required when DATABASE_URL is not a SQLite file.",
             action="Set it to a secret text of 32 characters or more, such as the output of: openssl rand -hex 32.",
         )
-    path = database.with_suffix(".key")
-    try:
-        if not path.exists():
-            _make_key_file(path)
-        key = path.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(
-            f"The key file {path} cannot be used ({error}).", action="Repair it, or set TOKEN_KEYS."
-        ) from error
-    if len(key) < KEY_LENGTH:
-        raise BadInput(
-            f"The key file {path} holds no key of {KEY_LENGTH} characters or more.",
-            action="Restore it from a backup, or remove it and give every shop its token again.",
-        )
-    return Keyring([key])
+    return Keyring(key_file.read(path, sqlite_path(database_url)), partial(key_file.read, path))
 
 
-def _make_key_file(path: Path) -> None:
-    """Several processes may start at once: a link appears whole or not at all, and only the first one wins."""
-    make_private_directory(path.parent)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(secrets.token_hex(32) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        path.hardlink_to(draft)
-    except FileExistsError:
-        pass
-    finally:
-        draft.unlink()
+def key_of(blob: bytes) -> str:
+    """The public name of the key that a ciphertext was made with."""
+    return blob[len(_VERSION) :][:_ID_BYTES].hex()
 
 
 def _derive(key: str) -> tuple[bytes, AESGCM]:
@@ -121,8 +110,9 @@ def _context(shop_id: int, purpose: Purpose) -> bytes:
     return f"v1|{purpose}|shop:{shop_id}".encode()
 
 
-def _refusal(what: str) -> Permanent:
-    return Permanent(
+def _refusal(what: str) -> SecretUnreadable:
+    return SecretUnreadable(
         f"The shop's stored credential {what}.",
-        action="Put its key back into TOKEN_KEYS (or the key file), or give the shop its token again: shop token.",
+        action="Put its key back into TOKEN_KEYS (or the key file) and use 'shop resume', or give the shop its"
+        " credentials again with 'shop token'.",
     )

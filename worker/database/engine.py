@@ -5,6 +5,7 @@ Make the engine lazily and after the fork; an engine shared with a parent proces
 
 from __future__ import annotations
 
+import math
 import os
 import sqlite3
 import time
@@ -17,6 +18,7 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 
+from worker import failpoints
 from worker.database.types import from_ms, to_ms
 from worker.errors import BadInput, Transient
 
@@ -27,13 +29,15 @@ _CLOCK = "shelfbeat_clock"
 _READONLY = "readonly"
 
 
-def make_engine(url: str, *, clock: Clock | None = None) -> Engine:
+def make_engine(url: str, *, clock: Clock | None = None, answer_s: float | None = 60.0) -> Engine:
     """An engine for ``DATABASE_URL``. Opens no connection and makes no file yet.
 
     Args:
         url: SQLAlchemy URL; ``sqlite:///path`` or ``postgresql://…``.
         clock: Seconds since 1970 UTC, for ``database_now``; None: the server's clock (PostgreSQL) or this
             machine's (SQLite).
+        answer_s: After this many seconds without an answer a PostgreSQL server counts as gone; None: never, for what
+            may take long. More than a stopped process may hold a row's lock.
 
     Raises:
         BadInput: The URL is not one of these, or its driver is not installed.
@@ -56,7 +60,7 @@ def make_engine(url: str, *, clock: Clock | None = None) -> Engine:
             f"DATABASE_URL names PostgreSQL, but the driver {error.name} is not installed.",
             action="Install it with: pip install -e '.[postgres]'.",
         ) from error
-    _tune_postgresql(engine)
+    _tune_postgresql(engine, answer_s)
     return engine
 
 
@@ -105,14 +109,22 @@ def reading(engine: Engine) -> Iterator[Connection]:
 
 
 @contextmanager
-def writing(engine: Engine) -> Iterator[Connection]:
+def writing(engine: Engine, step: str = "") -> Iterator[Connection]:
     """A transaction that commits at the end of the block and rolls back when the block raises.
 
     On SQLite it holds the only write lock from its first moment, so what it reads stays true until it commits.
     Never keep it open over a network call.
+
+    Args:
+        step: Its name in ``worker.failpoints``; every transaction of ``worker.sync`` has one.
     """
-    with _connect(engine) as connection, connection.begin():
-        yield connection
+    with _connect(engine) as connection:
+        with connection.begin():
+            yield connection
+            if failpoints.before(step):
+                raise _broken(step)
+        if failpoints.after(step):
+            raise _broken(step)
 
 
 def database_now(connection: Connection) -> datetime:
@@ -136,6 +148,11 @@ def _connect(engine: Engine) -> Connection:
         raise BadInput(
             f"The file {engine.url.database} is not a SQLite database.", action="Set DATABASE_URL to another path."
         ) from error
+
+
+def _broken(step: str) -> OperationalError:
+    """What a driver raises when the connection breaks during COMMIT: nobody knows whether it was carried out."""
+    return OperationalError("COMMIT", None, ConnectionError(f"the connection broke at {step}"))
 
 
 def _first_line(error: OperationalError) -> str:
@@ -188,10 +205,18 @@ def _switch_to_wal(connection: sqlite3.Connection) -> None:
                 raise
 
 
-def _tune_postgresql(engine: Engine) -> None:
+def _tune_postgresql(engine: Engine, answer_s: float | None) -> None:
+    from worker.database.silence import BoundedConnection  # noqa: PLC0415  # the driver is optional
+
+    @event.listens_for(engine, "do_connect")
+    def connect(_dialect: Any, _record: Any, arguments: Any, options: Any) -> Any:
+        connection = BoundedConnection.connect(*arguments, **options)
+        connection.answer_s = math.inf if answer_s is None else answer_s
+        return connection
+
     @event.listens_for(engine, "connect")
     def tune(connection: Any, _record: Any) -> None:
         # A process that is stopped in the middle of a transaction keeps its row locks, a lease among them.
         connection.autocommit = True
-        connection.execute("SET idle_in_transaction_session_timeout = '60s'")
+        connection.execute("SET idle_in_transaction_session_timeout = '30s'")
         connection.autocommit = False

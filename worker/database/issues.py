@@ -10,7 +10,7 @@ from sqlalchemy import Connection, or_, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from worker.database.bulk import chunks, is_any
-from worker.database.tables import issue
+from worker.database.tables import issue, pending
 
 SOURCES: Final = ("rules", "validation", "batch", "review", "diagnostics")
 
@@ -86,6 +86,18 @@ def resolve(
         )
 
 
+def resolve_leaving(connection: Connection, shop_id: int, gate_run: str, now: datetime) -> None:
+    """Close the open issues of the items that a held run wants to remove."""
+    leaving = select(pending.c.retailer_id).where(
+        pending.c.shop_id == shop_id, pending.c.gate_run == gate_run, pending.c.status != 0
+    )
+    connection.execute(
+        update(issue)
+        .where(issue.c.shop_id == shop_id, issue.c.retailer_id.in_(leaving), issue.c.resolved_at.is_(None))
+        .values(resolved_at=now)
+    )
+
+
 def replace_rules(
     connection: Connection,
     shop_id: int,
@@ -130,6 +142,23 @@ def replace_rules(
             ),
             now,
         )
+
+
+def resolve_unseen(
+    connection: Connection, shop_id: int, source: str, codes: Sequence[str], seen_before: datetime, now: datetime
+) -> None:
+    """Close the open issues of these codes that were not seen again since a time."""
+    connection.execute(
+        update(issue)
+        .where(
+            issue.c.shop_id == shop_id,
+            issue.c.source == source,
+            issue.c.code.in_(codes),
+            issue.c.resolved_at.is_(None),
+            issue.c.last_seen < seen_before,
+        )
+        .values(resolved_at=now)
+    )
 
 
 def resolve_older(connection: Connection, shop_id: int, code: str, seen_before: datetime, now: datetime) -> None:

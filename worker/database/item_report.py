@@ -16,7 +16,8 @@ from worker.database.tables import batch, payload, pending, snapshot
 from worker.database.types import from_ms
 from worker.errors import BadInput
 
-_PARTS = ((1, "content"), (2, "volatile"), (4, "archive"))
+_PARTS = ((1, "content"), (2, "volatile"), (4, "archive"), (8, "delete"))
+_STATUS = ("active", "archived", "deleted")
 _QUARANTINE = {0: None, 1: "our rules", 2: "Meta"}
 _FAR_MS = 253_402_300_799_000 - 1
 
@@ -84,7 +85,7 @@ def _state(acknowledged: Any, desired: Any) -> str:
         return "held"
     if desired.content_quarantine or desired.volatile_quarantine:
         return "quarantined"
-    return "pending"
+    return "pending" if desired.delete_at is None else "archived"
 
 
 def _acknowledged(row: Any) -> Report | None:
@@ -108,13 +109,14 @@ def _desired(connection: Connection, row: Any) -> Report | None:
         if data is not None:
             content = _decode(data[row.payload_offset : row.payload_offset + row.payload_length])
     return {
-        "status": "archived" if row.status else "active",
+        "status": _STATUS[row.status],
         "content": content,
         "volatile": None if row.volatile is None else _decode(row.volatile),
         "content_fp": _hex(row.content_fp),
         "volatile_fp": _hex(row.volatile_fp),
         "due_at": None if row.due_at >= _FAR_MS else iso(from_ms(row.due_at)),
         "retry_at": None if row.retry_at is None else iso(from_ms(row.retry_at)),
+        "delete_at": None if row.delete_at is None else iso(from_ms(row.delete_at)),
         "batch": row.batch_id,
         "attempts": row.attempts,
         "content_quarantine": _QUARANTINE[row.content_quarantine],

@@ -5,14 +5,56 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, and_, exists, func, literal_column, not_, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Integer,
+    ScalarSelect,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    literal_column,
+    not_,
+    or_,
+    select,
+)
 
-from worker.database.bulk import chunks, delete, is_any, put, update
+from worker.database.bulk import CHUNK, chunks, delete, is_any, put, update
 from worker.database.tables import payload, pending, snapshot
-from worker.items.diff import BY_RULES, Acked, Want
+from worker.items.states import BY_RULES, Acked, Want
 
 _SNAPSHOT: Final = list(snapshot.c)[1:]
 _PENDING: Final = list(pending.c)[1:]
+_FREE: Final[ColumnElement[bool]] = literal_column(
+    "batch_id IS NULL AND gate_run IS NULL"
+)  # the partial index, word for word
+
+# Ids and numbers alone, so that more of them fit in a page than in a chunk.
+_PAGE: Final = 5000
+
+# May be picked when their time has come. Built once: every look at a lane asks these.
+_IN_LANE: Final[tuple[ColumnElement[bool], ...]] = (
+    pending.c.shop_id == bindparam("shop_id"),
+    pending.c.lane == bindparam("lane"),
+    _FREE,
+)
+_DUE: Final = pending.c.due_at <= bindparam("now_ms")
+_NEXT_DUE: Final = select(func.min(pending.c.due_at)).where(*_IN_LANE)
+_NTH_DUE: Final = (
+    select(pending.c.due_at)
+    .where(*_IN_LANE, _DUE)
+    .order_by(pending.c.due_at)
+    .offset(bindparam("before", type_=Integer))
+    .limit(1)
+)
+_DUE_WANTS: Final = (
+    select(*_PENDING)
+    .where(*_IN_LANE, _DUE)
+    .order_by(pending.c.due_at, pending.c.retailer_id)
+    .limit(bindparam("at_most", type_=Integer))
+)
 
 
 class Known(NamedTuple):
@@ -35,7 +77,10 @@ class Source(NamedTuple):
 
 
 def sources(connection: Connection, shop_id: int, retailer_ids: Sequence[str]) -> dict[str, Source]:
-    """The desired state's source per known id: of the pending row if there is one, else of the snapshot."""
+    """The desired state's source per known id: of the pending row if there is one, else of the snapshot.
+
+    That of a gated row is 0: each pull that sees it has to judge it.
+    """
     found: dict[str, Source] = {}
     for row in connection.execute(
         select(snapshot.c.retailer_id, snapshot.c.seq, snapshot.c.src_fp).where(
@@ -46,7 +91,7 @@ def sources(connection: Connection, shop_id: int, retailer_ids: Sequence[str]) -
     columns: list[Any] = [
         pending.c.retailer_id,
         pending.c.seq,
-        pending.c.src_fp,
+        case((pending.c.gate_run.is_(None), pending.c.src_fp), else_=0),
         pending.c.run_id,
         or_(pending.c.content_quarantine == BY_RULES, pending.c.volatile_quarantine == BY_RULES),
     ]
@@ -59,11 +104,12 @@ def sources(connection: Connection, shop_id: int, retailer_ids: Sequence[str]) -
 
 
 def volatile_fps(connection: Connection, shop_id: int, retailer_ids: Sequence[str]) -> dict[str, tuple[int, int]]:
-    """Number and desired volatile fingerprint per known id."""
+    """Number and desired volatile fingerprint per known id; that of a gated row is 0, as in ``sources``."""
     found: dict[str, tuple[int, int]] = {}
-    for table in (snapshot, pending):  # what is pending counts
+    judged = case((pending.c.gate_run.is_(None), pending.c.volatile_fp), else_=0)
+    for table, column in ((snapshot, snapshot.c.volatile_fp), (pending, judged)):  # what is pending counts
         for retailer_id, seq, volatile_fp in connection.execute(
-            select(table.c.retailer_id, table.c.seq, table.c.volatile_fp).where(
+            select(table.c.retailer_id, table.c.seq, column).where(
                 table.c.shop_id == shop_id, is_any(connection, table.c.retailer_id, retailer_ids)
             )
         ):
@@ -132,49 +178,42 @@ def drop_unused_payloads(connection: Connection, shop_id: int) -> int:
     return gone.rowcount
 
 
+def shops_with_payloads(connection: Connection) -> list[int]:
+    """Ids of the shops that have chunks, used or not."""
+    return list(connection.execute(select(payload.c.shop_id).distinct()).scalars())
+
+
 def due(connection: Connection, shop_id: int, lane: int, now_ms: int, limit: int) -> dict[str, Want]:
     """Wants of one lane that may be picked now, oldest first."""
-    rows = connection.execute(
-        select(*_PENDING)
-        .where(
-            pending.c.shop_id == shop_id,
-            pending.c.lane == lane,
-            pending.c.due_at <= now_ms,
-            literal_column("batch_id IS NULL AND gate_run IS NULL"),  # the partial index, word for word
-        )
-        .order_by(pending.c.due_at, pending.c.retailer_id)
-        .limit(limit)
-    )
+    rows = connection.execute(_DUE_WANTS, {"shop_id": shop_id, "lane": lane, "now_ms": now_ms, "at_most": limit})
     return {row[0]: Want(*row[1:]) for row in rows}
 
 
 def next_due_ms(connection: Connection, shop_id: int, lane: int) -> int | None:
     """When the next want of a lane may be picked; in the past if one may be picked now."""
-    found: int | None = connection.execute(
-        select(func.min(pending.c.due_at)).where(
-            pending.c.shop_id == shop_id,
-            pending.c.lane == lane,
-            literal_column("batch_id IS NULL AND gate_run IS NULL"),
-        )
-    ).scalar()
+    found: int | None = connection.execute(_NEXT_DUE, {"shop_id": shop_id, "lane": lane}).scalar()
     return found
 
 
 def are_due(connection: Connection, shop_id: int, lane: int, now_ms: int, number: int) -> bool:
     """Whether at least so many wants of a lane may be picked now."""
-    last = (
-        select(pending.c.due_at)
-        .where(
-            pending.c.shop_id == shop_id,
-            pending.c.lane == lane,
-            pending.c.due_at <= now_ms,
-            literal_column("batch_id IS NULL AND gate_run IS NULL"),
-        )
-        .order_by(pending.c.due_at)
-        .offset(number - 1)
-        .limit(1)
-    )
-    return connection.execute(last).first() is not None
+    nth = {"shop_id": shop_id, "lane": lane, "now_ms": now_ms, "before": number - 1}
+    return connection.execute(_NTH_DUE, nth).first() is not None
+
+
+def shop_has_due(shop_id: ColumnElement[int], lane: int, now_ms: int) -> ColumnElement[bool]:
+    """Condition: a shop has a want of this lane that may be picked now."""
+    return exists().where(pending.c.shop_id == shop_id, pending.c.lane == lane, pending.c.due_at <= now_ms, _FREE)
+
+
+def oldest_due_ms(shop_id: ColumnElement[int]) -> ScalarSelect[int]:
+    """Value: since when the oldest want of a shop might be picked."""
+    return select(func.min(pending.c.due_at)).where(pending.c.shop_id == shop_id, _FREE).scalar_subquery()
+
+
+def shop_has_leftovers(shop_id: ColumnElement[int]) -> ColumnElement[bool]:
+    """Condition: a shop has chunks of encoded items, and nothing pending that could point into them."""
+    return and_(exists().where(payload.c.shop_id == shop_id), ~exists().where(pending.c.shop_id == shop_id))
 
 
 def take(connection: Connection, shop_id: int, batch_id: int, retailer_ids: Iterable[str]) -> None:
@@ -191,27 +230,102 @@ def live_count(connection: Connection, shop_id: int) -> int:
     )
 
 
-def numbered(connection: Connection, shop_id: int, mark: int) -> Iterator[tuple[str, bool, int]]:
-    """``(retailer_id, acknowledged, seq)`` of every item up to a number that is not archived, or is not to be."""
-    stream = {"yield_per": 5000}  # per statement: on the connection it would stay there
-    yield from (
-        (row[0], True, row[1])
-        for row in connection.execute(
-            select(snapshot.c.retailer_id, snapshot.c.seq).where(
-                snapshot.c.shop_id == shop_id, snapshot.c.seq <= mark, snapshot.c.state.op("&")(1) == 0
-            ),
-            execution_options=stream,
+def shown(connection: Connection, shop_id: int, mark: int, after: str) -> list[tuple[str, int]]:
+    """Id and number of items that Meta shows, some thousands of those behind an id, up to a number."""
+    rows = connection.execute(
+        select(snapshot.c.retailer_id, snapshot.c.seq)
+        .where(
+            snapshot.c.shop_id == shop_id,
+            snapshot.c.retailer_id > after,
+            snapshot.c.seq <= mark,
+            snapshot.c.state.op("&")(1) == 0,
+        )
+        .order_by(snapshot.c.retailer_id)
+        .limit(_PAGE)
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
+def not_shown(connection: Connection, shop_id: int, mark: int, after: str) -> list[tuple[str, int]]:
+    """The same of wanted items that Meta does not show.
+
+    Of an item that Meta has archived, what is pending counts: it may have come back, and gone again unsent.
+    """
+    shown_too = exists().where(
+        snapshot.c.shop_id == pending.c.shop_id,
+        snapshot.c.retailer_id == pending.c.retailer_id,
+        snapshot.c.state.op("&")(1) == 0,
+    )
+    rows = connection.execute(
+        select(pending.c.retailer_id, pending.c.seq)
+        .where(
+            pending.c.shop_id == shop_id,
+            pending.c.retailer_id > after,
+            pending.c.seq <= mark,
+            or_(pending.c.status == 0, pending.c.gate_run.is_not(None)),
+            not_(shown_too),
+        )
+        .order_by(pending.c.retailer_id)
+        .limit(_PAGE)
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
+def hidden(connection: Connection, shop_id: int, mark: int, after: str) -> list[tuple[str, int]]:
+    """The same of items that Meta hides and of which nothing is wanted."""
+    rows = connection.execute(
+        select(snapshot.c.retailer_id, snapshot.c.seq)
+        .where(
+            snapshot.c.shop_id == shop_id,
+            snapshot.c.retailer_id > after,
+            snapshot.c.seq <= mark,
+            snapshot.c.state.op("&")(1) == 1,
+            ~exists().where(pending.c.shop_id == snapshot.c.shop_id, pending.c.retailer_id == snapshot.c.retailer_id),
+        )
+        .order_by(snapshot.c.retailer_id)
+        .limit(_PAGE)
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
+def leaving(connection: Connection, shop_id: int) -> list[int]:
+    """Numbers of the items that Meta shows and whose removal is decided."""
+    rows = connection.execute(
+        select(pending.c.seq)
+        .join(
+            snapshot,
+            and_(snapshot.c.shop_id == pending.c.shop_id, snapshot.c.retailer_id == pending.c.retailer_id),
+        )
+        .where(
+            pending.c.shop_id == shop_id,
+            pending.c.status != 0,
+            pending.c.gate_run.is_(None),
+            snapshot.c.state.op("&")(1) == 0,
         )
     )
-    acknowledged_too = exists().where(
-        and_(snapshot.c.shop_id == pending.c.shop_id, snapshot.c.retailer_id == pending.c.retailer_id)
+    return [row[0] for row in rows]
+
+
+def gated(connection: Connection, shop_id: int, run_id: str, after: str = "") -> dict[str, Want]:
+    """A chunk of the wants that wait for the judgement on a run, by id, those behind ``after``."""
+    rows = connection.execute(
+        select(*_PENDING)
+        .where(pending.c.shop_id == shop_id, pending.c.gate_run == run_id, pending.c.retailer_id > after)
+        .order_by(pending.c.retailer_id)
+        .limit(CHUNK)
     )
-    yield from (
-        (row[0], False, row[1])
-        for row in connection.execute(
-            select(pending.c.retailer_id, pending.c.seq).where(
-                pending.c.shop_id == shop_id, pending.c.seq <= mark, pending.c.status == 0, not_(acknowledged_too)
-            ),
-            execution_options=stream,
-        )
+    return {row[0]: Want(*row[1:]) for row in rows}
+
+
+def holds(connection: Connection, shop_id: int, run_id: str) -> bool:
+    """Whether any want waits for the judgement on a run."""
+    found = select(exists().where(pending.c.shop_id == shop_id, pending.c.gate_run == run_id))
+    return bool(connection.execute(found).scalar())
+
+
+def open_gates(connection: Connection, shop_id: int, run_id: str) -> int:
+    """Let go what waits for the judgement on a run. Returns how many wants that are."""
+    opened = connection.execute(
+        pending.update().where(pending.c.shop_id == shop_id, pending.c.gate_run == run_id).values(gate_run=None)
     )
+    return opened.rowcount

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, bindparam, select
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -25,6 +25,24 @@ from worker.database.tables import lease, shop
 from worker.errors import Fenced
 
 LEASE_TTL: Final = timedelta(seconds=90)
+
+# Built once: these begin every transaction, and building a statement costs several times what executing it does.
+_SHOP: Final = select(shop).where(shop.c.id == bindparam("shop_id"))
+_SHOP_LOCKED: Final = _SHOP.with_for_update()
+_LEASE: Final = select(lease).where(lease.c.shop_id == bindparam("shop_id"), lease.c.lane == bindparam("lane"))
+_MINE: Final = (
+    lease.c.shop_id == bindparam("of_shop"),
+    lease.c.lane == bindparam("of_lane"),
+    lease.c.epoch == bindparam("of_epoch"),
+)
+_RENEW: Final = lease.update().where(*_MINE, lease.c.owner.is_not(None)).values(expires_at=bindparam("until"))
+_RELEASE: Final = lease.update().where(*_MINE).values(owner=None)
+_DRAW: Final = (
+    shop.update()
+    .where(shop.c.id == bindparam("of_shop"))
+    .values(observation_seq=shop.c.observation_seq + 1)
+    .returning(shop.c.observation_seq)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +56,14 @@ class Lease:
 
 def lock_shop(connection: Connection, shop_id: int) -> Row[Any] | None:
     """Lock one shop's row to the end of this transaction; None if the shop is gone."""
-    statement = select(shop).where(shop.c.id == shop_id)
-    if connection.dialect.name == "postgresql":
-        statement = statement.with_for_update()
-    return connection.execute(statement).first()
+    statement = _SHOP_LOCKED if connection.dialect.name == "postgresql" else _SHOP
+    return connection.execute(statement, {"shop_id": shop_id}).first()
 
 
 def acquire(connection: Connection, shop_id: int, lane: str, owner: str) -> Lease | None:
     """Take the lease if it is free or has expired; None while somebody else holds it. The shop's row is locked."""
     now = database_now(connection)
-    held = connection.execute(select(lease).where(lease.c.shop_id == shop_id, lease.c.lane == lane)).first()
+    held = connection.execute(_LEASE, {"shop_id": shop_id, "lane": lane}).first()
     if held is not None and held.owner is not None and held.expires_at > now:
         return None
     epoch = 1 if held is None else held.epoch + 1
@@ -63,27 +79,18 @@ def hold(connection: Connection, held: Lease) -> Row[Any]:
     row = lock_shop(connection, held.shop_id)
     if row is None:
         raise Fenced(f"Shop {held.shop_id} is gone.")
-    renewed = connection.execute(
-        lease.update()
-        .where(
-            lease.c.shop_id == held.shop_id,
-            lease.c.lane == held.lane,
-            lease.c.epoch == held.epoch,
-            lease.c.owner.is_not(None),
-        )
-        .values(expires_at=database_now(connection) + LEASE_TTL)
-    )
+    renewed = connection.execute(_RENEW, {**_mine(held), "until": database_now(connection) + LEASE_TTL})
     if renewed.rowcount != 1:
         raise Fenced(f"The {held.lane} lease of shop {held.shop_id} has a new owner.")
     return row
 
 
 def release(connection: Connection, held: Lease) -> None:
-    connection.execute(
-        lease.update()
-        .where(lease.c.shop_id == held.shop_id, lease.c.lane == held.lane, lease.c.epoch == held.epoch)
-        .values(owner=None)
-    )
+    connection.execute(_RELEASE, _mine(held))
+
+
+def _mine(held: Lease) -> dict[str, object]:
+    return {"of_shop": held.shop_id, "of_lane": held.lane, "of_epoch": held.epoch}
 
 
 def release_dead(connection: Connection, shop_id: int, is_dead: Callable[[str], bool]) -> None:
@@ -98,16 +105,11 @@ def release_dead(connection: Connection, shop_id: int, is_dead: Callable[[str], 
 
 
 def is_held(connection: Connection, shop_id: int, lane: str, now: datetime) -> bool:
-    row = connection.execute(select(lease).where(lease.c.shop_id == shop_id, lease.c.lane == lane)).first()
+    row = connection.execute(_LEASE, {"shop_id": shop_id, "lane": lane}).first()
     return row is not None and row.owner is not None and row.expires_at > now
 
 
 def draw_stamp(connection: Connection, shop_row: Row[Any]) -> int:
     """The next observation stamp of a shop, whose row is locked: greater than that of every request made so far."""
-    stamp: int = connection.execute(
-        shop.update()
-        .where(shop.c.id == shop_row.id)
-        .values(observation_seq=shop.c.observation_seq + 1)
-        .returning(shop.c.observation_seq)
-    ).scalar_one()
+    stamp: int = connection.execute(_DRAW, {"of_shop": shop_row.id}).scalar_one()
     return stamp

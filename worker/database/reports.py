@@ -8,20 +8,21 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Column, Connection, Row, func, select
 
 from schedules import PROMISE, met
 from worker.database import budgets
 from worker.database.engine import database_now
-from worker.database.run_state import ACTIVE, unsettled
+from worker.database.run_state import ACTIVE, held_runs, unsettled
 from worker.database.schedules import of_shop
 from worker.database.shops import Shop
-from worker.database.tables import issue, pending, run, schedule
+from worker.database.tables import issue, orphan, pending, run, schedule
 from worker.database.tables import shop as shop_table
 from worker.database.types import to_ms
 from worker.errors import BadInput
+from worker.items.limits import in_force
 
 Report = dict[str, Any]
 
@@ -45,6 +46,43 @@ def runs(connection: Connection, shop: Shop | None = None, limit: int = 50) -> l
     """The last runs of one shop or of all, newest first."""
     statement = () if shop is None else (run.c.shop_id == shop.id,)
     return _run_reports(connection, _runs(connection, *statement, limit=limit).all())
+
+
+class AuditFindings(NamedTuple):
+    """What an audit found at Meta.
+
+    Attributes:
+        differed: Items that were not as Meta had confirmed them.
+        unknown: Items that nobody here knows, and that were left alone.
+        full: Id of the full that it queued to repair what it could not repair itself; None: no such full.
+    """
+
+    differed: int
+    unknown: int
+    full: str | None
+
+
+def audit_findings(connection: Connection, run_id: str) -> AuditFindings:
+    """Of a run of the job ``audit`` that was started. What a later audit finds again counts there too."""
+    shop_id, started_at = connection.execute(select(run.c.shop_id, run.c.started_at).where(run.c.id == run_id)).one()
+    drift = (
+        issue.c.shop_id == shop_id,
+        issue.c.source == "diagnostics",
+        issue.c.code.startswith("drift."),
+        issue.c.last_seen >= started_at,
+    )
+    unknown = (orphan.c.shop_id == shop_id, orphan.c.last_seen_at >= started_at)
+    full = (
+        run.c.shop_id == shop_id,
+        run.c.job == "full",
+        run.c.trigger == "audit",
+        run.c.created_at >= started_at,
+    )
+    return AuditFindings(
+        differed=connection.execute(select(func.count(issue.c.retailer_id.distinct())).where(*drift)).scalar_one(),
+        unknown=connection.execute(select(func.count()).select_from(orphan).where(*unknown)).scalar_one(),
+        full=connection.execute(select(func.min(run.c.id)).where(*full)).scalar_one(),
+    )
 
 
 def is_busy(connection: Connection, slug: str, job: str) -> bool:
@@ -100,6 +138,7 @@ def shop_settings(connection: Connection, shop: Shop) -> Report:
         "has_token": shop.meta_token is not None,
         "has_store_secret": shop.store_secret is not None,
         "created_at": iso(shop.created_at),
+        "limits": in_force(shop.limits),
         "schedules": {
             row.job: {
                 "cron": row.cron if row.enabled else "off",
@@ -130,6 +169,7 @@ def status(connection: Connection, chosen: Sequence[Shop]) -> list[Report]:
                 "open_issues": open_issues.get(shop.id, 0),
                 "pending_items": pending_items.get(shop.id, 0),
                 "freshness": {job: _freshness(rows[shop.id].get(job), job, shop, now) for job in PROMISE},
+                "held_runs": [row.id for row in held_runs(connection, shop.id)],
             }
         )
     return reports
@@ -143,11 +183,12 @@ def _per_shop(connection: Connection, shop_id: Column[int], where: Any) -> dict[
 def _state(connection: Connection, shop: Shop, now: datetime) -> tuple[str, str | None]:
     if shop.state != "active":
         return shop.state, shop.reason
-    keys = (budgets.APP, budgets.writes(shop.catalog_id), budgets.token(shop.id))
+    keys = (budgets.SENDING, budgets.APP, budgets.writes(shop.catalog_id), budgets.token(shop.id))
     block = budgets.blocked(connection, keys, now)
     if block is None:
         return "active", None
-    return "throttled", f"{block.reason or 'Meta asked us to slow down'} (until {iso(block.until)})"
+    until = "celery -A worker sending start" if block.until is None else iso(block.until)
+    return "throttled", f"{block.reason or 'Meta asked us to slow down'} (until {until})"
 
 
 def _freshness(row: Row[*tuple[Any, ...]] | None, job: str, shop: Shop, now: datetime) -> Report:

@@ -2,32 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, exists, func, or_, select
+from sqlalchemy import BigInteger, ColumnElement, Connection, Row, and_, bindparam, exists, func, or_, select
 
 from schedules.due import PROMISE
+from worker.database.bulk import is_any
 from worker.database.tables import pending, run, schedule
+from worker.items.states import LANE_DELETE
 
 ACTIVE: Final = ("pulling", "pushing")
 OPEN: Final = ("queued", "pulling", "pushing", "held")
 
-# Wants due later than this are in quarantine: they are issues, not work of a run.
-_WAITING_MS: Final = 12 * 3600 * 1000
+WAITING_MS: Final = 12 * 3600 * 1000
+"""Wants due later than this are in quarantine: they are issues, not work of a run."""
 
 # A run must make some progress within this time; every step forward moves its deadline.
 PATIENCE: Final = {"pulling": timedelta(minutes=15), "pushing": timedelta(hours=26)}
 
 
+# Built once: every slice of every task asks these.
+_RUN: Final = select(run).where(run.c.id == bindparam("run_id"))
+_OPEN_RUNS: Final = select(run).where(run.c.shop_id == bindparam("shop_id"), run.c.state.in_(OPEN)).order_by(run.c.id)
+_OPEN_RUNS_OF_JOB: Final = _OPEN_RUNS.where(run.c.job == bindparam("job"))
+_PULLING: Final = select(
+    exists().where(run.c.shop_id == bindparam("shop_id"), run.c.state == "pulling", run.c.job != "audit")
+)
+
+
 def get(connection: Connection, run_id: str) -> Row[Any] | None:
-    return connection.execute(select(run).where(run.c.id == run_id)).first()
+    return connection.execute(_RUN, {"run_id": run_id}).first()
 
 
 def open_run(connection: Connection, run_id: str) -> Row[Any]:
     """A run that is known to exist."""
-    return connection.execute(select(run).where(run.c.id == run_id)).one()
+    return connection.execute(_RUN, {"run_id": run_id}).one()
 
 
 def change(connection: Connection, run_id: str, **values: Any) -> None:
@@ -43,16 +54,35 @@ def count(connection: Connection, run_id: str, counts: Mapping[str, int]) -> Non
 
 def open_runs(connection: Connection, shop_id: int, job: str | None = None) -> list[Row[Any]]:
     """Runs without a terminal state, oldest first."""
-    statement = select(run).where(run.c.shop_id == shop_id, run.c.state.in_(OPEN)).order_by(run.c.id)
-    if job is not None:
-        statement = statement.where(run.c.job == job)
-    return list(connection.execute(statement))
+    if job is None:
+        return list(connection.execute(_OPEN_RUNS, {"shop_id": shop_id}))
+    return list(connection.execute(_OPEN_RUNS_OF_JOB, {"shop_id": shop_id, "job": job}))
+
+
+def open_runs_of(connection: Connection, shop_ids: Sequence[int]) -> list[Row[Any]]:
+    """Runs without a terminal state of some shops, oldest first."""
+    found = select(run).where(is_any(connection, run.c.shop_id, shop_ids), run.c.state.in_(OPEN)).order_by(run.c.id)
+    return list(connection.execute(found))
+
+
+def shop_has_open(shop_id: ColumnElement[int]) -> ColumnElement[bool]:
+    """Condition: a shop has a run without a terminal state."""
+    return exists().where(run.c.shop_id == shop_id, run.c.state.in_(OPEN))
+
+
+def held_runs(connection: Connection, shop_id: int) -> list[Row[Any]]:
+    """Runs that wait for a decision, oldest first."""
+    return [row for row in open_runs(connection, shop_id) if row.state == "held"]
+
+
+def under_way(connection: Connection, shop_id: int) -> list[Row[Any]]:
+    """Runs that go on by themselves. A held one does nothing, so nothing stops it but a decision."""
+    return [row for row in open_runs(connection, shop_id) if row.state != "held"]
 
 
 def is_pulling(connection: Connection, shop_id: int) -> bool:
-    """Whether a pull of a shop is under way."""
-    found = select(exists().where(run.c.shop_id == shop_id, run.c.state == "pulling"))
-    return bool(connection.execute(found).scalar())
+    """Whether a pull of a shop is under way, which may bring more to send. An audit brings next to nothing."""
+    return bool(connection.execute(_PULLING, {"shop_id": shop_id}).scalar())
 
 
 def in_the_way(open_runs: Iterable[Row[Any]], now: datetime) -> bool:
@@ -62,9 +92,14 @@ def in_the_way(open_runs: Iterable[Row[Any]], now: datetime) -> bool:
     prices from being read. After a third of the job's promise the next one goes, and the lane sends what it finds.
     """
     return any(
-        row.state == "pulling" or (row.state == "pushing" and now - row.started_at < PROMISE[row.job] / 3)
+        row.state == "pulling" or (row.state == "pushing" and now - row.started_at < _promise(row.job) / 3)
         for row in open_runs
     )
+
+
+def _promise(job: str) -> timedelta:
+    """The audit has none: it is as patient as a full."""
+    return PROMISE.get(job, PROMISE["full"])
 
 
 def finish(connection: Connection, ended: Row[Any], state: str, now: datetime, error: str | None = None) -> bool:
@@ -91,14 +126,33 @@ def finish(connection: Connection, ended: Row[Any], state: str, now: datetime, e
     return True
 
 
-def unsettled(now_ms: int) -> ColumnElement[bool]:
-    """Condition for the wants that are work to do, not in quarantine."""
-    return or_(pending.c.due_at <= now_ms + _WAITING_MS, pending.c.batch_id.is_not(None))
+def give_time(connection: Connection, now: datetime) -> None:
+    """What waited to be sent, for whatever reason of ours, has its whole patience again."""
+    connection.execute(run.update().where(run.c.state == "pushing").values(deadline=now + PATIENCE["pushing"]))
 
 
-def belongs(run_id: str, now_ms: int) -> Any:
-    """Condition for the wants that a run still waits for."""
-    return and_(or_(pending.c.run_id == run_id, pending.c.volatile_run == run_id), unsettled(now_ms))
+def unsettled(now_ms: int | ColumnElement[int]) -> ColumnElement[bool]:
+    """Condition for the wants that are work to do, not in quarantine. Deleting what is hidden already is nobody's."""
+    return and_(
+        or_(pending.c.due_at <= now_ms + WAITING_MS, pending.c.batch_id.is_not(None)), pending.c.lane != LANE_DELETE
+    )
+
+
+def belongs(run_id: str | ColumnElement[str], now_ms: int | ColumnElement[int]) -> ColumnElement[bool]:
+    """Condition for the wants that a run still waits for; not those that the breaker holds, unless on their way."""
+    sendable = or_(pending.c.gate_run.is_(None), pending.c.batch_id.is_not(None))
+    return and_(or_(pending.c.run_id == run_id, pending.c.volatile_run == run_id), unsettled(now_ms), sendable)
+
+
+_SETTLED: Final = (
+    select(run)
+    .where(
+        run.c.shop_id == bindparam("shop_id"),
+        run.c.state == "pushing",
+        ~exists().where(pending.c.shop_id == run.c.shop_id, belongs(run.c.id, bindparam("now_ms", type_=BigInteger))),
+    )
+    .order_by(run.c.id)
+)
 
 
 def left(connection: Connection, shop_id: int, run_id: str, now_ms: int) -> int:
@@ -108,14 +162,7 @@ def left(connection: Connection, shop_id: int, run_id: str, now_ms: int) -> int:
 
 def settled_runs(connection: Connection, shop_id: int, now_ms: int) -> list[Row[Any]]:
     """Pushing runs that have nothing left to settle."""
-    return [
-        row
-        for row in open_runs(connection, shop_id)
-        if row.state == "pushing"
-        and not connection.execute(
-            select(exists().where(pending.c.shop_id == shop_id, belongs(row.id, now_ms)))
-        ).scalar()
-    ]
+    return list(connection.execute(_SETTLED, {"shop_id": shop_id, "now_ms": now_ms}))
 
 
 def adopt(connection: Connection, shop_id: int, run_id: str, job: str, now_ms: int) -> None:
@@ -126,7 +173,8 @@ def adopt(connection: Connection, shop_id: int, run_id: str, job: str, now_ms: i
         or_(pending.c.run_id.is_(None), pending.c.run_id.not_in(active)),
         or_(pending.c.volatile_run.is_(None), pending.c.volatile_run.not_in(active)),
     )
-    statement = pending.update().where(pending.c.shop_id == shop_id, ownerless, unsettled(now_ms))
+    sendable = pending.c.gate_run.is_(None)
+    statement = pending.update().where(pending.c.shop_id == shop_id, ownerless, unsettled(now_ms), sendable)
     if job == "volatile":
         statement = statement.where(pending.c.lane == 0)
     connection.execute(statement.values({column: run_id}))

@@ -14,7 +14,7 @@ from worker.errors import BadInput
 
 
 def create_defaults(connection: Connection, shop_id: int, slug: str, now: datetime) -> None:
-    """The default cadence of every job that owes a freshness, spread over the hour by slug and job."""
+    """The default cadence of every job, spread by slug and job: over the hour, the day, the audit over the week."""
     connection.execute(
         insert(schedule),
         [
@@ -28,7 +28,7 @@ def create_defaults(connection: Connection, shop_id: int, slug: str, now: dateti
                 "watermark": None,
                 "accepted_at": None,
             }
-            for job in schedules.PROMISE
+            for job in schedules.DEFAULTS
         ],
     )
 

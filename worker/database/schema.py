@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 from worker.database.engine import reading, writing
 from worker.errors import BadInput
 
-HEAD = "0001"
+HEAD = "0002"
 """Revision that this version needs. Revisions are numbered, so that an older one sorts before a newer one."""
 
 _MIGRATIONS = Path(__file__).parent / "migrations"

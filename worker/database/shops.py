@@ -39,6 +39,7 @@ class Shop:
     state: ShopState
     reason: str | None
     created_at: datetime
+    limits: Mapping[str, float] | None = None
 
 
 _COLUMNS = [tables.shop.c[name] for name in Shop.__slots__]
@@ -131,6 +132,11 @@ def all_shops(connection: Connection) -> list[Shop]:
 def set_state(connection: Connection, shop_id: int, state: ShopState, reason: str | None = None) -> None:
     """``reason``: one sentence with what to do; None for an active shop."""
     connection.execute(update(tables.shop).where(tables.shop.c.id == shop_id).values(state=state, reason=reason))
+
+
+def set_limits(connection: Connection, shop_id: int, limits: Mapping[str, float]) -> None:
+    """What differs from the breaker's defaults; see ``items.breaker.Thresholds``."""
+    connection.execute(update(tables.shop).where(tables.shop.c.id == shop_id).values(limits=dict(limits)))
 
 
 def set_secrets(

@@ -65,6 +65,7 @@ shop = Table(
     Column("content_floor", BigInteger, nullable=False, comment="all known content was seen at or after this stamp"),
     Column("volatile_floor", BigInteger, nullable=False, comment="the same for the volatile half"),
     Column("created_at", Instant, nullable=False),
+    Column("limits", JSON, comment="the breaker's limits of this shop where they differ from the defaults"),
 )
 
 schedule = Table(
@@ -115,6 +116,10 @@ run = Table(
     Column("rejected", Integer, nullable=False),
     Column("calls", Integer, nullable=False),
     Column("error", Text),
+    Column("rewritten", Integer, nullable=False, server_default="0", comment="items whose content at Meta changed"),
+    Column("repriced", Integer, nullable=False, server_default="0", comment="items whose price changed by a factor"),
+    Column("sold_out", Integer, nullable=False, server_default="0", comment="items that can no longer be bought"),
+    Column("scope", JSON, comment="what a partial audit is limited to; null: everything"),
     UniqueConstraint("shop_id", "job", "fire_time"),
     Index("ix_run_shop_id_state", "shop_id", "state"),
 )
@@ -166,6 +171,7 @@ pending = Table(
     Column("gate_run", String, comment="held by the breaker until this run is judged"),
     Column("run_id", String, comment="last full or delta run that changed it"),
     Column("volatile_run", String, comment="last volatile run that changed it, until that half is settled"),
+    Column("delete_at", BigInteger, comment="ms; when an item that was archived because it is gone may be deleted"),
     Index(
         "ix_pending_due",
         "shop_id",
@@ -173,6 +179,14 @@ pending = Table(
         "due_at",
         sqlite_where=text("batch_id IS NULL AND gate_run IS NULL"),
         postgresql_where=text("batch_id IS NULL AND gate_run IS NULL"),
+    ),
+    Index(
+        "ix_pending_gated",
+        "shop_id",
+        "gate_run",
+        "retailer_id",
+        sqlite_where=text("gate_run IS NOT NULL"),
+        postgresql_where=text("gate_run IS NOT NULL"),
     ),
     sqlite_with_rowid=False,
     postgresql_with={"fillfactor": 70},
@@ -209,6 +223,7 @@ batch = Table(
     Column("fbtrace_id", String),
     Column("error", Text),
     Column("body", LargeBinary, comment="zlib copy of the request body, kept for some days"),
+    Column("audited_at", Instant, comment="when the items of an unknown outcome were compared with Meta"),
     Index(
         "ix_batch_open",
         "shop_id",
@@ -216,7 +231,16 @@ batch = Table(
         sqlite_where=text("state IN ('ready', 'sending', 'sent', 'unknown')"),
         postgresql_where=text("state IN ('ready', 'sending', 'sent', 'unknown')"),
     ),
+    Index(
+        "ix_batch_unaudited",
+        "shop_id",
+        sqlite_where=text("state = 'resolved' AND audited_at IS NULL"),
+        postgresql_where=text("state = 'resolved' AND audited_at IS NULL"),
+    ),
     Index("ix_batch_created_at", "created_at"),
+    Index(
+        "ix_batch_body", "created_at", sqlite_where=text("body IS NOT NULL"), postgresql_where=text("body IS NOT NULL")
+    ),
 )
 
 issue = Table(
@@ -235,6 +259,12 @@ issue = Table(
     Column("last_seen", Instant, nullable=False),
     Column("count", Integer, nullable=False),
     Column("resolved_at", Instant),
+    Index(
+        "ix_issue_resolved_at",
+        "resolved_at",
+        sqlite_where=text("resolved_at IS NOT NULL"),
+        postgresql_where=text("resolved_at IS NOT NULL"),
+    ),
 )
 
 lease = Table(
@@ -251,13 +281,39 @@ lease = Table(
 budget = Table(
     "budget",
     metadata,
-    Column("key", String, primary_key=True, comment="app, catalog:ID:write, catalog:ID:read, store:HOST"),
+    Column(
+        "key",
+        String,
+        primary_key=True,
+        comment="app, catalog:ID:write, catalog:ID:read, store:HOST",
+    ),
     Column("used_pct", Integer, nullable=False),
     Column("used_at", Instant, comment="when used_pct was read"),
     Column("blocked_until", Instant),
     Column("blocks", Integer, nullable=False, comment="throttles in a row; doubles a wait that names no time"),
     Column("last_ok_at", Instant),
     Column("reason", Text),
+    Column("failing_since", Instant, comment="beginning of the last outage"),
+    Column("recovered_at", Instant, comment="its end; null while it lasts"),
+)
+
+orphan = Table(
+    "orphan",
+    metadata,
+    Column("shop_id", _Id, ForeignKey("shop.id", ondelete="CASCADE"), primary_key=True),
+    Column("retailer_id", RetailerId, primary_key=True, comment="shown by Meta, known to nobody here"),
+    Column("first_seen_at", Instant, nullable=False),
+    Column("last_seen_at", Instant, nullable=False),
+    Column("audits", Integer, nullable=False, comment="complete audits that saw it"),
+    Column("ours", Boolean, nullable=False, comment="a batch of this shop carried it"),
+)
+
+heartbeat = Table(
+    "heartbeat",
+    metadata,
+    Column("name", String, primary_key=True, comment="who shows a sign of life: a worker's node, the dispatch tick"),
+    Column("at", Instant, nullable=False),
+    Column("detail", JSON, nullable=False),
 )
 
 audit_log = Table(

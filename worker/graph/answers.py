@@ -69,6 +69,7 @@ class ProductPage:
 
     products: tuple[Mapping[str, Any], ...] = field(repr=False)
     after: str | None
+    usage: Usage | None = None
 
 
 def batch_answer(body: Any, usage: Usage | None, fbtrace_id: str) -> BatchAnswer | None:
@@ -133,7 +134,7 @@ def catalog(body: Any) -> Catalog | None:
     )
 
 
-def product_page(body: Any, asked_after: str | None) -> ProductPage | None:
+def product_page(body: Any, asked_after: str | None, usage: Usage | None = None) -> ProductPage | None:
     """The cursor comes from ``paging.cursors``: the URL in ``paging.next`` holds the token and is only a sign that
     there is more. None also where a next page is promised without a new cursor, which would loop."""
     data = body.get("data") if isinstance(body, dict) else None
@@ -141,12 +142,12 @@ def product_page(body: Any, asked_after: str | None) -> ProductPage | None:
     if not isinstance(data, list) or not all(isinstance(p, dict) for p in data) or not isinstance(paging, dict):
         return None
     if not paging.get("next"):
-        return ProductPage(tuple(data), None)
+        return ProductPage(tuple(data), None, usage)
     cursors = paging.get("cursors")
     after = cursors.get("after") if isinstance(cursors, dict) else None
     if not isinstance(after, str) or not after or after == asked_after:
         return None
-    return ProductPage(tuple(data), after)
+    return ProductPage(tuple(data), after, usage)
 
 
 def _text_id(value: Any) -> str | None:

@@ -10,135 +10,30 @@ complete pull has seen every known item: they stop a late page without a stamp h
 
 from __future__ import annotations
 
-from enum import IntEnum
-from typing import Final, NamedTuple
-
-FAR: Final = 253402300799000  # 9999-12-31 in ms: not before the item's own data changes
-
-ACTIVE: Final = 0
-ARCHIVED: Final = 1
-
-LANE_VOLATILE: Final = 0
-LANE_CONTENT: Final = 1
-LANE_STATUS: Final = 2
-LANES: Final = (LANE_VOLATILE, LANE_CONTENT, LANE_STATUS)
-
-NOT_QUARANTINED: Final = 0
-BY_RULES: Final = 1
-BY_META: Final = 2
-
-UNCERTAIN_CONTENT: Final = 1
-UNCERTAIN_VOLATILE: Final = 2
-
-IN_THIS_CHUNK: Final = -1
-"""Payload id of a want whose content half comes with the observation; the merge puts the stored place there."""
-
-
-class Acked(NamedTuple):
-    """A snapshot row: what Meta confirmed."""
-
-    seq: int
-    src_fp: int
-    content_fp: int
-    volatile_fp: int
-    content_stamp: int
-    volatile_stamp: int
-    state: int
-
-    @property
-    def archived(self) -> bool:
-        return bool(self.state & 1)
-
-
-class Want(NamedTuple):
-    """A pending row, in the column order of the table after its key."""
-
-    seq: int
-    src_fp: int
-    content_fp: int
-    volatile_fp: int
-    content_stamp: int
-    volatile_stamp: int
-    status: int
-    status_stamp: int
-    band: int
-    payload_id: int | None
-    payload_offset: int | None
-    payload_length: int | None
-    volatile: bytes | None
-    lane: int
-    due_at: int
-    batch_id: int | None
-    attempts: int
-    retry_at: int | None
-    strikes: int
-    share_limit: int
-    uncertain: int
-    content_quarantine: int
-    volatile_quarantine: int
-    gate_run: str | None
-    run_id: str | None
-    volatile_run: str | None
-
-
-class Floors(NamedTuple):
-    content: int
-    volatile: int
-
-
-class Seen(NamedTuple):
-    """One observation of a whole record.
-
-    ``volatile_fp``, ``volatile`` and ``volatile_ok`` are what would be sent for an item that Meta does not have;
-    the ``fallback`` pair is sent instead for one that it has and whose price or availability became invalid.
-    """
-
-    stamp: int
-    src_fp: int
-    content_fp: int
-    content_ok: bool
-    volatile_fp: int
-    volatile: bytes
-    volatile_ok: bool
-    fallback_fp: int
-    fallback: bytes
-    archived: bool
-    band: int
-
-
-class SeenVolatile(NamedTuple):
-    """One observation of the volatile half alone."""
-
-    stamp: int
-    volatile_fp: int
-    volatile: bytes
-    volatile_ok: bool
-    fallback_fp: int
-    fallback: bytes
-    band: int
-
-
-class Op(IntEnum):
-    """What the lane does with a pending row now."""
-
-    DROP = 0  # Meta already holds the desired state
-    VOLATILE = 1
-    CONTENT = 2  # the whole record: it may create the item
-    ARCHIVE = 3
-    WAIT = 4  # quarantined
-
-
-class Change(NamedTuple):
-    """What a merge writes. All None: nothing.
-
-    ``src_fp`` updates the snapshot row alone: the raw record changed, the item did not.
-    """
-
-    want: Want | None = None
-    src_fp: int | None = None
-
-
-NOTHING: Final = Change()
+from worker.items.states import (
+    ACTIVE,
+    ARCHIVED,
+    BY_META,
+    BY_RULES,
+    FAR,
+    GONE,
+    IN_THIS_CHUNK,
+    LANE_CONTENT,
+    LANE_DELETE,
+    LANE_STATUS,
+    LANE_VOLATILE,
+    NOT_QUARANTINED,
+    NOTHING,
+    UNCERTAIN_CONTENT,
+    UNCERTAIN_VOLATILE,
+    Acked,
+    Change,
+    Floors,
+    Op,
+    Seen,
+    SeenVolatile,
+    Want,
+)
 
 
 def plan(acked: Acked | None, want: Want, now_ms: int) -> Op:
@@ -150,9 +45,11 @@ def plan(acked: Acked | None, want: Want, now_ms: int) -> Op:
     if want.status != ACTIVE:
         if acked is None and not want.uncertain:
             return Op.DROP
-        if acked is not None and acked.archived and not want.uncertain & UNCERTAIN_CONTENT:
+        hidden = acked is not None and acked.archived and not want.uncertain & UNCERTAIN_CONTENT
+        if hidden and want.status == ARCHIVED:
             return Op.DROP
-        return Op.ARCHIVE if _free(want.content_quarantine, want, now_ms) else Op.WAIT
+        op = Op.DELETE if hidden else Op.ARCHIVE
+        return op if _free(want.content_quarantine, want, now_ms) else Op.WAIT
     live = acked is not None and not acked.archived
     content_due = (
         acked is None
@@ -183,6 +80,8 @@ def routed(acked: Acked | None, want: Want, now_ms: int, *, urgent: bool = False
         # Once Meta's quarantine is over, what still holds an item is our own verdict: nothing but new data frees it.
         retry_at = want.retry_at or 0
         return want._replace(due_at=retry_at if retry_at > now_ms else FAR)
+    if op is Op.DELETE:
+        return want._replace(lane=LANE_DELETE, due_at=max(now_ms, want.delete_at or now_ms))
     lane = {Op.VOLATILE: LANE_VOLATILE, Op.ARCHIVE: LANE_STATUS, Op.CONTENT: LANE_CONTENT}.get(op, want.lane)
     return want._replace(lane=lane, due_at=now_ms)
 
@@ -192,6 +91,8 @@ def observe(
 ) -> Change:
     """Merge one whole record into the desired state.
 
+    Whatever it changes is without a gate: whether the breaker holds it is judged next (see ``items.gates``).
+
     Args:
         seq: Number to give the item if it is unknown so far.
     """
@@ -200,7 +101,9 @@ def observe(
     fresh_content = seen.stamp >= max(content_stamp, floors.content)
     if known is None and not fresh_content:
         return NOTHING  # a newer complete pull has not seen it: it is gone
-    fresh_volatile = seen.stamp >= max(volatile_stamp, floors.volatile) or known is None
+    # Nobody looks at the price of what is gone, so the floor says nothing of it; and a return is sent whole.
+    back = want is not None and want.status == GONE and fresh_content and seen.stamp >= volatile_stamp
+    fresh_volatile = seen.stamp >= max(volatile_stamp, floors.volatile) or known is None or back
     if not fresh_content and not fresh_volatile:
         return NOTHING
     if known is None and seen.archived:
@@ -228,6 +131,7 @@ def observe(
             content_stamp=seen.stamp,
             status=ARCHIVED if seen.archived else ACTIVE,
             status_stamp=seen.stamp,
+            delete_at=None,
             content_quarantine=_verdict(seen.content_ok, old.content_quarantine, changed=changed),
             payload_id=IN_THIS_CHUNK if seen.content_ok and not price_only else None,
         )
@@ -242,11 +146,11 @@ def observe(
         )
     if _differs(old, new):
         new = _fresh_start(acked, old, new)
-    elif want is not None:
+    elif want is not None and want.gate_run is None:
         if src_fp and src_fp != old.src_fp:
             return Change(want=old._replace(src_fp=src_fp))
         return NOTHING
-    new = routed(acked, new._replace(src_fp=src_fp, run_id=run_id), now_ms)
+    new = routed(acked, new._replace(src_fp=src_fp, run_id=run_id, gate_run=None), now_ms)
     if plan(acked, new, now_ms) is Op.WAIT:
         new = new._replace(run_id=None)  # nothing of it goes for this run, and what goes later is another run's
     return Change(want=new)
@@ -255,7 +159,12 @@ def observe(
 def observe_volatile(
     acked: Acked | None, want: Want | None, seen: SeenVolatile, floors: Floors, *, run_id: str, now_ms: int
 ) -> Change:
-    """Merge price and stock alone. Items that nobody knows, and items that are to be archived, are left alone."""
+    """Merge price and stock alone. Items that nobody knows, and items that are to be archived, are left alone.
+
+    One that a held run misses is there after all: it was not for sale a moment ago, and now has a price.
+    """
+    if want is not None and want.status == GONE and want.gate_run is not None and seen.stamp > want.status_stamp:
+        want = _found_again(acked, want, seen.stamp)
     if acked is None and want is None:
         return NOTHING
     _, volatile_stamp = _stamps(acked, want)
@@ -268,7 +177,7 @@ def observe_volatile(
     if want is None:
         if acked is None or acked.archived or volatile_fp == acked.volatile_fp:
             return NOTHING
-    elif want.status != ACTIVE or volatile_fp == want.volatile_fp:
+    elif want.status != ACTIVE or (volatile_fp == want.volatile_fp and want.gate_run is None):
         return NOTHING
     old = want or _as_acknowledged(acked, 0)
     new = old._replace(
@@ -280,9 +189,16 @@ def observe_volatile(
         volatile_quarantine=_verdict(seen.volatile_ok or live, old.volatile_quarantine, changed=True),
         # A creation that is still waiting stays the work of the run that found it.
         volatile_run=run_id if live else old.volatile_run,
+        gate_run=None,
     )
     new = _fresh_start(acked, old, new)
     return Change(want=routed(acked, new, now_ms, urgent=live))
+
+
+def _found_again(acked: Acked | None, want: Want, stamp: int) -> Want:
+    """A want as it was before it was missed. Still gated: whoever observes it judges its price next."""
+    content_due = acked is None or acked.archived or want.content_fp != acked.content_fp
+    return want._replace(status=ACTIVE, status_stamp=stamp, delete_at=None, run_id=want.run_id if content_due else None)
 
 
 def carries_volatile(want: Want, now_ms: int) -> bool:
@@ -295,30 +211,44 @@ def content_rests(want: Want, now_ms: int) -> bool:
     return not _free(want.content_quarantine, want, now_ms)
 
 
-def observe_absent(acked: Acked | None, want: Want | None, *, stamp: int, run_id: str, now_ms: int) -> Change:
-    """A complete pull missed the item, or the store says that it is deleted: archive it.
+def observe_absent(
+    acked: Acked | None, want: Want | None, *, stamp: int, run_id: str, now_ms: int, status: int = GONE
+) -> Change:
+    """A complete pull missed the item, or the store says that it is deleted: archive it, and delete it in time.
 
     A want that nothing of has ever been sent is dropped by the lane: ``plan`` sees that Meta has nothing to hide.
+
+    Args:
+        status: ARCHIVED where nobody knows whether the store has it still and hides it.
     """
-    if want is None and (acked is None or acked.archived):
+    if want is None and acked is None:
         return NOTHING
     content_stamp, volatile_stamp = _stamps(acked, want)
     if max(content_stamp, volatile_stamp) > stamp:
         return NOTHING  # something newer than this pull has seen it
-    if want is not None and want.status == ARCHIVED:
+    if want is not None and want.status != ACTIVE and want.gate_run is None:
         return NOTHING
     old = want or _as_acknowledged(acked, 0)
     new = old._replace(
         src_fp=0,  # its return is always a miss
-        status=ARCHIVED,
+        status=status,
         status_stamp=stamp,
+        delete_at=None,
         content_quarantine=NOT_QUARANTINED,
         volatile_quarantine=NOT_QUARANTINED,
         attempts=0,
         retry_at=None,
         run_id=run_id,
+        gate_run=None,
     )
     return Change(want=routed(acked, new, now_ms))
+
+
+def hide_unknown(*, seq: int, run_id: str, now_ms: int) -> Want:
+    """The want that archives an item which Meta shows and nobody here knows."""
+    # What Meta has of it is in doubt, or there would be nothing to archive.
+    want = _as_acknowledged(None, seq)._replace(status=ARCHIVED, uncertain=UNCERTAIN_CONTENT, run_id=run_id)
+    return routed(None, want, now_ms)
 
 
 def _free(quarantine: int, want: Want, now_ms: int) -> bool:
@@ -375,10 +305,10 @@ def _as_acknowledged(acked: Acked | None, seq: int) -> Want:
     if acked is None:
         return Want(
             seq, 0, 0, 0, 0, 0, ACTIVE, 0, 0, None, None, None, None, LANE_CONTENT, 0, None, 0, None, 0, 0, 0,
-            NOT_QUARANTINED, NOT_QUARANTINED, None, None, None,
+            NOT_QUARANTINED, NOT_QUARANTINED, None, None, None, None,
         )  # fmt: skip
     return Want(
         acked.seq, acked.src_fp, acked.content_fp, acked.volatile_fp, acked.content_stamp, acked.volatile_stamp,
         ARCHIVED if acked.archived else ACTIVE, 0, acked.state >> 1, None, None, None, None, LANE_CONTENT, 0, None,
-        0, None, 0, 0, 0, NOT_QUARANTINED, NOT_QUARANTINED, None, None, None,
+        0, None, 0, 0, 0, NOT_QUARANTINED, NOT_QUARANTINED, None, None, None, None,
     )  # fmt: skip

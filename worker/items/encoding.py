@@ -83,6 +83,11 @@ def compose_archive(retailer_id: str) -> bytes:
     return _HEAD + _encode(retailer_id) + b',"status":"archived"}}'
 
 
+def compose_delete(retailer_id: str) -> bytes:
+    """The DELETE record of an item. Meta takes nothing but the id with it."""
+    return b'{"method":"DELETE","data":{"id":' + _encode(retailer_id) + b"}}"
+
+
 @lru_cache(maxsize=4096)
 def _clearing(mask: int) -> bytes:
     names = [name for name, bit in _BITS.items() if mask & bit]

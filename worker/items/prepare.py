@@ -32,7 +32,7 @@ class Prepared(msgspec.Struct, frozen=True, gc=False):
         content, volatile: Encoded halves; of a half that is not ok, what of it is valid.
         content_ok, volatile_ok: Whether that half can be sent.
         archived: The store hides the item. Then only its id and status are sent, so the rules have nothing to say.
-        band: Bit 0: can be bought; the rest: floor(log2(price in minor units)), 0 without a price.
+        band: Whether it can be bought, and the size of its price; see ``items.band``.
     """
 
     retailer_id: str

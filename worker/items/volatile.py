@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from worker.items.band import band_of
 from worker.items.fields import FIELDS, SALE_END, SALE_START
 from worker.items.findings import Finding, shown
 from worker.items.money import MINOR_DIGITS, Money, Trouble, parse_price
@@ -30,15 +31,14 @@ def prices_and_stock(
     """Normalise the volatile fields of ``columns.gather``'s result.
 
     Returns:
-        The values that are valid, whether the half can be sent, and the band (see ``Prepared``).
+        The values that are valid, whether the half can be sent, and the band (see ``items.band``).
     """
     values: dict[str, Any] = {}
     ok = True
-    band = 0
+    buyable = False
     price = parse_price(raw["price"], currency) if "price" in raw else None
     if isinstance(price, Money):
         values["price"] = _told("price", raw["price"], price, findings)
-        band = (price.minor.bit_length() - 1) << 1
     else:
         ok = False
         findings.append(_price_finding("price", raw.get("price"), price))
@@ -52,10 +52,10 @@ def prices_and_stock(
         ok = False
     else:
         values["availability"] = availability
-        band |= availability in _BUYABLE
+        buyable = availability in _BUYABLE
     if quantity is not None:
         values["quantity_to_sell_on_facebook"] = quantity
-    return values, ok, band
+    return values, ok, band_of(price if isinstance(price, Money) else None, buyable=buyable)
 
 
 def _blank(value: Any) -> bool:

@@ -6,16 +6,24 @@ import csv
 import gzip
 import hashlib
 import io
+import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
+from xml.etree import ElementTree as ET
 
 import msgspec
 
 from worker.sandbox.samples import Fields, awkward_items, sample_items
 
-FORMS = ("csv", "tsv", "ndjson", "csv.gz", "tsv.gz", "ndjson.gz")
-_TYPES = {"csv": "text/csv; charset=utf-8", "tsv": "text/tab-separated-values; charset=utf-8"}
+FORMS = ("csv", "tsv", "ndjson", "xml", "csv.gz", "tsv.gz", "ndjson.gz", "xml.gz")
+_TYPES = {
+    "csv": "text/csv; charset=utf-8",
+    "tsv": "text/tab-separated-values; charset=utf-8",
+    "ndjson": "application/x-ndjson",
+    "xml": "application/rss+xml; charset=utf-8",
+}
 _COLUMNS = (
     "id title description availability condition price sale_price sale_price_effective_date link image_link "
     "additional_image_link brand item_group_id color size gender age_group material google_product_category "
@@ -105,8 +113,8 @@ class SampleStore:
 
     def _render(self, feed: str, items: list[Fields], form: str) -> Document:
         plain, _, compressed = form.partition(".")
-        body = _lines(items) if plain == "ndjson" else _table(items, "," if plain == "csv" else "\t")
-        content_type = _TYPES.get(plain, "application/x-ndjson")
+        body = _WRITERS[plain](items)
+        content_type = _TYPES[plain]
         if compressed:
             body, content_type = gzip.compress(body, 6, mtime=0), "application/gzip"
         etag = f'"{hashlib.sha256(body).hexdigest()[:24]}"'
@@ -132,3 +140,30 @@ def _cell(value: Any) -> str:
     if isinstance(value, list) and all(isinstance(part, str) for part in value):
         return ",".join(value)
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+# Everything that XML 1.0 has no character for.
+_NOT_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def _rss(items: list[Fields]) -> bytes:
+    """RSS 2.0 as shops write it: Google's names in Google's namespace, one element for each entry of a list."""
+    root = ET.Element("rss", {"version": "2.0", "xmlns:g": "http://base.google.com/ns/1.0"})
+    channel = ET.SubElement(root, "channel")
+    ET.SubElement(channel, "title").text = "Sample store"
+    for item in items:
+        entry = ET.SubElement(channel, "item")
+        for name, value in item.items():
+            for part in value if isinstance(value, list) else [value]:
+                if part is not None:
+                    ET.SubElement(entry, f"g:{name}").text = _NOT_XML.sub("\ufffd", _cell(part))
+    body: bytes = ET.tostring(root, "utf-8", xml_declaration=True)
+    return body
+
+
+_WRITERS: Mapping[str, Callable[[list[Fields]], bytes]] = {
+    "csv": partial(_table, delimiter=","),
+    "tsv": partial(_table, delimiter="\t"),
+    "ndjson": _lines,
+    "xml": _rss,
+}

@@ -1,76 +1,107 @@
-"""What a complete pull did not find: archived, unless so much is missing that the pull itself is suspect."""
+"""What a complete pull did not find: archived, in time deleted; held where so much is missing that it looks wrong."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
-from typing import Final
+from collections.abc import Callable, Generator, Iterator
 
+from worker import failpoints
 from worker.database import issues, ledger, run_state
 from worker.database.bulk import chunks
 from worker.database.engine import database_now, reading, writing
 from worker.database.locks import draw_stamp, hold
 from worker.database.types import to_ms
 from worker.items import source_fp
-from worker.sync.context import Wake
+from worker.items.bitmap import Bitmap
+from worker.items.breaker import too_much_missing
+from worker.items.removal import grace_ms
+from worker.sync.context import Context, Wake
 from worker.sync.merge import merge_absent
 from worker.sync.reading import DUPLICATE, PageReader
 from worker.sync.slice import Pull
 from worker.sync.waking import wake_lane
 
-# The breaker: more than a tenth and at least ten items, or more than half of any shop.
-_SHARE: Final = 0.10
-_AT_LEAST: Final = 10
-_HALF: Final = 0.5
+
+def absent(context: Context, shop_id: int, mark: int, seen: Bitmap) -> Iterator[tuple[list[str], bool]]:
+    """Items numbered up to ``mark`` that a complete pull has not seen, in chunks, and whether Meta shows those."""
+    for read, shown in ((ledger.shown, True), (ledger.not_shown, False)):
+        for part in _unseen(context, shop_id, mark, seen, read):
+            yield part, shown
 
 
-def suspicious(missing: int, live: int, pulled: int) -> bool:
-    """Whether a complete pull misses so much of what Meta shows that a person has to look first."""
-    if pulled == 0:
-        return True
-    return (missing > live * _SHARE and missing >= _AT_LEAST) or missing > live * _HALF
+def _unseen(
+    context: Context, shop_id: int, mark: int, seen: Bitmap, read: Callable[..., list[tuple[str, int]]]
+) -> Iterator[list[str]]:
+    after = ""
+    while True:
+        with reading(context.engine) as connection:
+            rows = read(connection, shop_id, mark, after)
+        if not rows:
+            return
+        after = rows[-1][0]
+        for part in chunks([retailer_id for retailer_id, seq in rows if seq not in seen]):
+            yield list(part)
+
+
+def why_held(context: Context, shop_id: int, missing: int, seen: Bitmap, pulled: int, share: float) -> str | None:
+    """Why so much is missing from a complete pull that it is held, as a sentence; None if it is not.
+
+    Args:
+        share: Of what Meta shows, the largest that may be missing.
+    """
+    with reading(context.engine) as connection:
+        live = ledger.live_count(connection, shop_id)
+        if pulled and not too_much_missing(missing, share, live):
+            return None
+        # What an earlier run has found gone is not judged twice.
+        decided = ledger.leaving(connection, shop_id)
+    live -= len(decided)
+    missing -= sum(seq not in seen for seq in decided)
+    suspicious = not pulled or too_much_missing(missing, share, live)
+    return _sentence(pulled, missing, live) if suspicious else None
 
 
 def archive_absent(pull: Pull) -> Generator[Wake, None, str | None]:
-    """Archive what the store no longer has. Returns why not, in one sentence, if the pull is suspicious.
+    """Archive what the store no longer has. Returns why it is held, in one sentence, if the pull is suspicious.
 
     Where the store can look up single items, absence is confirmed first: pages that are counted by offset shift when
-    something is deleted in front of them.
+    something is deleted in front of them. What is held is not looked up: it may be the whole catalog, and somebody
+    looks at it anyway.
     """
-    pulled = pull.run.pulled + pull.counts.get("pulled", 0)
-    with reading(pull.context.engine) as connection:
-        live = ledger.live_count(connection, pull.shop.id)
-        # More than this many is suspicious whatever follows, so no more need be held in memory.
-        limit = max(_AT_LEAST, int(live * _HALF) + 1, int(live * _SHARE) + 1)
-        absent: list[str] = []
-        missing = 0
-        for retailer_id, acknowledged, seq in ledger.numbered(connection, pull.shop.id, pull.run.item_mark):
-            if seq in pull.seen:
-                continue
-            missing += acknowledged
-            if len(absent) <= limit:
-                absent.append(retailer_id)
-    if suspicious(missing, live, pulled):
-        return _sentence(pulled, missing, live)
-    for part in chunks(absent):
-        yield from _archive(pull, list(part))
-    with writing(pull.context.engine) as connection:
-        shop_row = hold(connection, pull.lease)
-        issues.resolve_older(connection, shop_row.id, DUPLICATE, pull.run.started_at, database_now(connection))
-    return None
+    context, mark = pull.context, pull.run.item_mark
+    missing = hidden = 0
+    for part, shown in absent(context, pull.shop.id, mark, pull.seen):
+        missing += len(part) if shown else 0
+        hidden += 0 if shown else len(part)
+    held = why_held(context, pull.shop.id, missing, pull.seen, pull.breaker.read, pull.breaker.thresholds.missing)
+    if missing or hidden:
+        for part, _ in absent(context, pull.shop.id, mark, pull.seen):
+            yield from _archive(pull, part, held=held is not None)
+    if held is None:
+        if grace_ms(pull.shop.limits) is not None:
+            # Hidden first and gone later, or hidden before anything was ever deleted.
+            for part in _unseen(context, pull.shop.id, mark, pull.seen, ledger.hidden):
+                yield from _archive(pull, part, held=False)
+        with writing(context.engine, "pull.13-clear") as connection:
+            shop_row = hold(connection, pull.lease)
+            issues.resolve_older(connection, shop_row.id, DUPLICATE, pull.run.started_at, database_now(connection))
+    return held
 
 
-def _archive(pull: Pull, retailer_ids: list[str]) -> Iterator[Wake]:
-    with writing(pull.context.engine) as connection:
-        stamp = draw_stamp(connection, hold(connection, pull.lease))
-    found = pull.store.fetch(retailer_ids)
-    if found:
-        misses = {record.retailer_id: (source_fp(record.raw, pull.run.seed), record) for record in found}
-        yield from PageReader(pull).observe(misses, stamp, {})
-        retailer_ids = [retailer_id for retailer_id in retailer_ids if retailer_id not in misses]
-    with writing(pull.context.engine) as connection:
+def _archive(pull: Pull, retailer_ids: list[str], *, held: bool) -> Iterator[Wake]:
+    if not held:
+        with writing(pull.context.engine, "pull.10-recheck") as connection:
+            stamp = draw_stamp(connection, hold(connection, pull.lease))
+        failpoints.before("pull.11-confirm")
+        found = pull.store.fetch(retailer_ids)
+        failpoints.after("pull.11-confirm")
+        if found:
+            misses = {record.retailer_id: (source_fp(record.raw, pull.run.seed), record) for record in found}
+            yield from PageReader(pull).observe(misses, stamp, {}, len(retailer_ids))
+            retailer_ids = [retailer_id for retailer_id in retailer_ids if retailer_id not in misses]
+    with writing(pull.context.engine, "pull.12-archive") as connection:
         shop_row = hold(connection, pull.lease)
         now_ms = to_ms(database_now(connection))
-        merged = merge_absent(connection, shop_row, pull.run.id, pull.run.base_stamp, retailer_ids, now_ms)
+        merged = merge_absent(connection, shop_row, pull.run.id, pull.run.base_stamp, retailer_ids, now_ms, held=held)
         run_state.count(connection, pull.run.id, merged.counts)
         wakes = wake_lane(pull.context, connection, shop_row)
     yield from wakes
@@ -78,11 +109,8 @@ def _archive(pull: Pull, retailer_ids: list[str]) -> Iterator[Wake]:
 
 def _sentence(pulled: int, missing: int, live: int) -> str:
     if pulled == 0:
-        return (
-            "The store returned no items at all, so nothing was removed. "
-            "Check the store or feed; when it is right, run the full sync again."
-        )
+        return "Your store returned no items at all. Nothing is removed before somebody approves it."
     return (
-        f"The store returned {pulled:,} items, and {missing:,} of the {live:,} that Meta shows are missing, "
-        "so nothing was removed. Check the store or feed; when it is right, run the full sync again."
+        f"Your store returned {pulled:,} items, and {missing:,} of the {live:,} that Meta shows are missing. "
+        "They are not removed before somebody approves it."
     )

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row
 
-from worker.database import batches, budgets, run_state
+from worker.database import batches, budgets, outages, run_state
 from worker.database.engine import database_now
 from worker.database.tables import shop
 from worker.errors import (
@@ -17,6 +17,7 @@ from worker.errors import (
     CatalogRefused,
     OutcomeUnknown,
     Permanent,
+    SecretUnreadable,
     ShelfbeatError,
     Throttled,
     TokenRefused,
@@ -29,9 +30,6 @@ from worker.sync.context import Context
 from worker.sync.manifest import Line, pack, unpack
 
 _FIRST_POLL: Final = timedelta(milliseconds=300)
-
-# Trouble of the whole app needs an operator; one probe in a while tells when it is over.
-_APP_WAIT_S: Final = 120.0
 
 _EMPTY_WAIT_S: Final = 5.0
 
@@ -52,6 +50,7 @@ def record(
     if isinstance(answer, BatchAnswer):
         _accepted_call(connection, shop_row, row, lines, answer, now)
     elif isinstance(answer, OutcomeUnknown):
+        outages.trouble(connection, now, answer.message, of_everybody=False)
         # Its items stay closed until the first copy can no longer land.
         batches.change(
             connection,
@@ -68,27 +67,26 @@ def record(
 def stop_for(connection: Connection, shop_row: Row[Any], error: ShelfbeatError, now: datetime) -> None:
     """Meta's or a store's refusal as far as it concerns more than one call: who has to wait, and for how long.
 
-    A refused token stops exactly this shop, at once: no further call, its runs failed, what was not sent pending.
+    A refused or unreadable token stops exactly this shop, at once: no further call, its runs failed, what was not sent
+    pending. Trouble of the app stops everybody, and is nobody's failure.
     """
-    if isinstance(error, Throttled):
-        key = {
-            "app": budgets.APP,
-            "token": budgets.token(shop_row.id),
-            "catalog": budgets.writes(shop_row.catalog_id),
-        }.get(error.scope, budgets.writes(shop_row.catalog_id))
+    if isinstance(error, AppRefused) or (isinstance(error, Throttled) and error.scope == "app"):
+        wait_s = error.retry_after_s if isinstance(error, Throttled) else None
+        outages.trouble(connection, now, str(error), wait_s, of_everybody=True)
+    elif isinstance(error, Throttled):
+        key = budgets.token(shop_row.id) if error.scope == "token" else budgets.writes(shop_row.catalog_id)
         budgets.block(connection, key, now, error.retry_after_s, str(error))
-    elif isinstance(error, AppRefused):
-        budgets.block(connection, budgets.APP, now, _APP_WAIT_S, str(error))
-    elif isinstance(error, (TokenRefused, CatalogRefused)):
+    elif isinstance(error, (TokenRefused, CatalogRefused, SecretUnreadable)):
         state = "needs_token" if isinstance(error, TokenRefused) else "paused"
         connection.execute(
             shop.update()
             .where(shop.c.id == shop_row.id, shop.c.state == "active")
             .values(state=state, reason=str(error))
         )
-        for run in run_state.open_runs(connection, shop_row.id):
+        for run in run_state.under_way(connection, shop_row.id):
             end_run(connection, shop_row, run, "failed", now, str(error))
     elif isinstance(error, Transient):
+        outages.trouble(connection, now, str(error), of_everybody=False)
         budgets.block(
             connection,
             budgets.writes(shop_row.catalog_id),
@@ -148,6 +146,7 @@ def _accepted_call(
             error=None,
         )
     conclude.reject(connection, shop_row, refused, "validation", now)
+    outages.went_through(connection, now, row.sent_at)
 
 
 def _refused_call(
@@ -158,12 +157,13 @@ def _refused_call(
     stop_for(connection, shop_row, error, now)
     if isinstance(error, CallTooLarge):
         conclude.reopen(connection, shop_row, lines, now, strikes=2, reason=str(error))
+        outages.went_through(connection, now, row.sent_at)
     elif isinstance(error, CallRefused):
         conclude.reopen(connection, shop_row, lines, now, strikes=1, delay_s=_EMPTY_WAIT_S, reason=str(error))
+        outages.went_through(connection, now, row.sent_at)
     elif isinstance(error, Permanent):
         conclude.reopen(connection, shop_row, lines, now)
     else:
         # Code 1 and its like may be one item's doing, or an outage. In an outage nobody's calls go through.
-        healthy = budgets.last_success(connection, budgets.APP)
-        suspicious = not isinstance(error, Throttled) and healthy is not None and healthy > row.created_at
+        suspicious = not isinstance(error, Throttled) and outages.well_since(connection, row.created_at)
         conclude.reopen(connection, shop_row, lines, now, strikes=int(suspicious), reason=str(error))

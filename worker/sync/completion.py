@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection, Row
 
-from worker.database import run_state
+from worker.database import ledger, run_state
 from worker.database.engine import database_now
 from worker.database.locks import lock_shop
 from worker.database.types import to_ms
@@ -25,10 +25,31 @@ def finish_runs(connection: Connection, shop_row: Row[Any], now: datetime) -> li
     return wakes
 
 
+def supersede(connection: Connection, shop_row: Row[Any], now: datetime, by: Row[Any] | None = None) -> list[Wake]:
+    """End the held runs that hold nothing any more: newer pulls have judged all of it.
+
+    Args:
+        by: A pull that has just been read to its end. An empty store, of which nothing was ever held, is judged anew by
+            the next full alone.
+    """
+    wakes: list[Wake] = []
+    for run in run_state.held_runs(connection, shop_row.id):
+        if (by is not None and run.id == by.id) or ledger.holds(connection, shop_row.id, run.id):
+            continue
+        if run.pulled == 0 and run.removed == 0 and (by is None or by.job != "full"):
+            continue
+        newer = "a newer pull" if by is None else f"run {by.id}"
+        error = f"What it held was taken over by {newer}, which has looked at the store again."
+        wakes += end_run(connection, shop_row, run, "superseded", now, error)
+    return wakes
+
+
 def end_run(
     connection: Connection, shop_row: Row[Any], run: Row[Any], state: str, now: datetime, error: str | None = None
 ) -> list[Wake]:
     """Give a run its one terminal state. Returns the wake-up of the next run of its job, if one is queued."""
+    if error is not None and run.state == "pulling" and ledger.holds(connection, shop_row.id, run.id):
+        error += " What it found improbable until then waits for the next full sync, which judges it."
     if not run_state.finish(connection, run, state, now, error):
         return []
     ended = run_state.get(connection, run.id)
@@ -55,10 +76,10 @@ def end_run(
 
 
 def cancel_runs(connection: Connection, shop_id: int, now: datetime, why: str) -> None:
-    """End every open run of a shop that stops; what is pending goes with a later push."""
+    """End the runs under way of a shop that stops; what is pending goes with a later push."""
     shop_row = lock_shop(connection, shop_id)
     if shop_row is not None:
-        for run in run_state.open_runs(connection, shop_id):
+        for run in run_state.under_way(connection, shop_id):
             end_run(connection, shop_row, run, "canceled", now, why)
 
 
@@ -72,4 +93,5 @@ def wake_next(connection: Connection, shop_row: Row[Any], job: str) -> list[Wake
 
 
 def pull_wake(shop_row: Row[Any], run: Row[Any], delay_s: float = 0.0) -> Wake:
-    return Wake("pull", run.id, delay_s, label(shop_row.slug, run.job), run.job)
+    """What carries a run's pull on, or its audit, which reads Meta instead of the store."""
+    return Wake("audit" if run.job == "audit" else "pull", run.id, delay_s, label(shop_row.slug, run.job), run.job)

@@ -17,19 +17,13 @@ from worker.database import issues, ledger, run_state
 from worker.database.issues import IssueRow
 from worker.database.types import to_ms
 from worker.graph import explain, is_missing
-from worker.items.diff import (
-    ARCHIVED,
-    BY_META,
-    NOT_QUARANTINED,
-    UNCERTAIN_CONTENT,
-    UNCERTAIN_VOLATILE,
-    Acked,
-    Op,
-    Want,
-    plan,
-    routed,
-)
-from worker.sync.manifest import ARCHIVE, CONTENT, VOLATILE, Line
+from worker.items.diff import plan, routed
+from worker.items.removal import grace_ms, timed
+from worker.items.states import ACTIVE, BY_META, NOT_QUARANTINED, UNCERTAIN_CONTENT, UNCERTAIN_VOLATILE, Acked, Op, Want
+from worker.sync.manifest import ARCHIVE, CONTENT, DELETE, VOLATILE, Line
+
+# Lines that speak of an item as long as it is to be removed.
+_REMOVAL: Final = ARCHIVE | DELETE
 
 _RETRY: Final = timedelta(hours=24)
 _LONGEST_RETRY: Final = timedelta(days=7)
@@ -39,31 +33,49 @@ OF_META: Final = ("validation", "batch")
 
 
 def accept(connection: Connection, shop_row: Row[Any], lines: Sequence[Line], now: datetime) -> None:
-    """The handle finished and lists no error for these: the snapshot takes what the manifest says was sent."""
+    """The handle finished and lists no error for these: the snapshot takes what the manifest says was sent.
+
+    What was deleted is forgotten, and created anew if it is back meanwhile.
+    """
     now_ms = to_ms(now)
+    grace = grace_ms(shop_row.limits)
     ids = [line.retailer_id for line in lines]
     known = ledger.known(connection, shop_row.id, ids)
     moved: dict[str, Acked] = {}
     kept: dict[str, Want] = {}
+    deleted: list[str] = []
     done: list[str] = []
     finished: Counter[tuple[str | None, ...]] = Counter()
     for line in lines:
         before, want = known.get(line.retailer_id, ledger.UNKNOWN)
         if want is None:
             continue
-        acked = moved[line.retailer_id] = _moved(before, want, line)
+        acked: Acked | None
+        if line.parts & DELETE:
+            acked = None
+            deleted.append(line.retailer_id)
+        else:
+            acked = moved[line.retailer_id] = _moved(before, want, line)
         # The return of a hidden item sends it whole, so no doubt about it outlives the archive.
         if want.uncertain:
-            want = want._replace(uncertain=0 if line.parts & ARCHIVE else want.uncertain & ~_doubt(line))
+            want = want._replace(uncertain=0 if line.parts & _REMOVAL else want.uncertain & ~_doubt(line))
+        want = want._replace(batch_id=None, strikes=0, share_limit=0)
         runs: tuple[str | None, ...] = (line.run_id, line.volatile_run)
-        if plan(acked, want, now_ms) is Op.DROP:
+        op = plan(acked, want, now_ms)
+        left: Want | None = None
+        if op is Op.DELETE:
+            left = timed(want, grace, shop_row.content_floor, now_ms)
+        elif op is not Op.DROP and (acked is not None or _is_at_hand(want)):
+            left = routed(acked, _released(want, line), now_ms)
+        if left is None:
             done.append(line.retailer_id)
-            runs = (*runs, want.run_id, want.volatile_run)
         else:
-            want = want._replace(batch_id=None, strikes=0, share_limit=0)
-            kept[line.retailer_id] = routed(acked, _released(want, line), now_ms)
+            kept[line.retailer_id] = left
+        if left is None or op is Op.DELETE:
+            runs = (*runs, want.run_id, want.volatile_run)
         finished[runs] += 1
     ledger.put_acknowledged(connection, shop_row.id, moved)
+    ledger.forget(connection, shop_row.id, deleted)
     ledger.put_wants(connection, shop_row.id, kept)
     ledger.drop_wants(connection, shop_row.id, done)
     counts: Counter[str] = Counter()
@@ -102,13 +114,13 @@ def reject(
         runs = [name for name in {line.run_id, line.volatile_run} if name is not None]
         if not line.parts & CONTENT and any(is_missing(message) for message in messages):
             lost.append(retailer_id)
-            if line.parts & ARCHIVE and want.status == ARCHIVED:
+            if line.parts & _REMOVAL and want.status != ACTIVE:
                 gone.append(retailer_id)
                 removed.update(runs)
                 continue
             acked = None
-            if want.payload_id is None or want.volatile is None:
-                gone.append(retailer_id)  # the next full has all of it and creates it
+            if not _is_at_hand(want):
+                gone.append(retailer_id)
                 rejected.update(runs)
             else:
                 kept[retailer_id] = routed(None, want._replace(batch_id=None), now_ms)
@@ -195,8 +207,16 @@ def _moved(before: Acked | None, want: Want, line: Line) -> Acked:
     return after._replace(src_fp=line.src_fp if whole else 0)
 
 
+def _is_at_hand(want: Want) -> bool:
+    """Whether an item can be created whole. If not, its row is better dropped: the next full has all of it."""
+    return want.payload_id is not None and want.volatile is not None
+
+
 def _doubt(line: Line) -> int:
-    """What Meta may hold otherwise while a line has no outcome. The status travels with the content."""
+    """What Meta may hold otherwise while a line has no outcome. The status travels with the content.
+
+    Nothing, if it is to be deleted: nobody sees it before and after, and a return is sent whole.
+    """
     content = UNCERTAIN_CONTENT if line.parts & (CONTENT | ARCHIVE) else 0
     return content | (UNCERTAIN_VOLATILE if line.parts & VOLATILE else 0)
 
@@ -221,8 +241,10 @@ def _quarantined(acked: Acked | None, want: Want, line: Line, messages: Sequence
     half goes on; one that Meta does not have can only be created whole.
     """
     want = _released(want, line)
+    if line.parts & _REMOVAL and want.status == ACTIVE:
+        return want  # it is back: nothing that is refused any more
     of_volatile = all(_speaks_of_volatile(message) for message in messages)
-    content = bool(line.parts & (CONTENT | ARCHIVE)) and want.content_fp == line.content_fp
+    content = bool(line.parts & (CONTENT | _REMOVAL)) and want.content_fp == line.content_fp
     volatile = bool(line.parts & VOLATILE) and want.volatile_fp == line.volatile_fp
     if acked is None and line.parts & CONTENT:
         content = volatile = content and volatile

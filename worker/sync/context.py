@@ -8,10 +8,10 @@ from typing import Any, Literal, Protocol
 
 from sqlalchemy import Engine, Row
 
-from worker.graph import BatchAnswer, BatchStatus
+from worker.graph import BatchAnswer, BatchStatus, Catalog, ProductPage
 from worker.stores.contract import Store
 
-Task = Literal["pull", "push", "settle"]
+Task = Literal["pull", "audit", "push", "settle"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Wake:
     """A hint that there is work. Losing it costs time, delivering it twice costs nothing.
 
     Attributes:
-        key: A run id for "pull", a shop id in text form for the others.
+        key: A run id for "pull" and "audit", a shop id in text form for the others.
         delay_s: Seconds to wait first, at most ``MAX_DELAY_S``: longer waits are rows with a time, looked at again.
         label: What Flower shows, such as ``shop=acme full``.
         job: Which pull, for the queue; None for the others.
@@ -36,11 +36,22 @@ MAX_DELAY_S = 60.0
 
 
 class Sender(Protocol):
-    """The part of the Graph client that the lane and settle use."""
+    """The part of the Graph client that the lane, settle, the audit and the probe of an outage use."""
 
     def items_batch(self, catalog_id: str, records: Sequence[bytes], *, allow_upsert: bool) -> BatchAnswer: ...
 
     def batch_status(self, catalog_id: str, handle: str) -> BatchStatus: ...
+
+    def catalog(self, catalog_id: str) -> Catalog: ...
+
+    def products(
+        self,
+        catalog_id: str,
+        after: str | None = None,
+        limit: int = 500,
+        *,
+        retailer_ids: Sequence[str] | None = None,
+    ) -> ProductPage: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +104,11 @@ class Context:
     limits: Limits = field(default_factory=Limits)
     is_dead: Callable[[str], bool] = lambda _: False
     progress: Callable[[str], None] = _silent
+
+
+def queue_of(job: str) -> str:
+    """The queue of a run: they are named after kinds of load, and an audit is as long and as patient as a full pull."""
+    return "full" if job == "audit" else job
 
 
 def label(slug: str, what: str) -> str:

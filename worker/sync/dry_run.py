@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from contextlib import closing
 from dataclasses import dataclass, field
+from threading import Event
 from typing import Any, Final
 
 from sqlalchemy import Row, select
@@ -17,12 +18,15 @@ from worker.database.types import to_ms
 from worker.errors import BadInput
 from worker.items import prepare, prepare_volatile, source_fp
 from worker.items.bitmap import Bitmap
-from worker.items.diff import Change, Floors, Op, observe, observe_volatile, plan
+from worker.items.breaker import thresholds
+from worker.items.diff import observe, observe_volatile, plan
+from worker.items.states import BY_RULES, Acked, Change, Floors, Op, Want
 from worker.stores.contract import Page, Store, UnreadableRecord
-from worker.sync.absence import suspicious
+from worker.sync.absence import absent, why_held
+from worker.sync.breaker import Breaker, kinds_of
 from worker.sync.context import Context
 from worker.sync.merge import Observation, seen_record, seen_volatile
-from worker.sync.requests import JOBS
+from worker.sync.requests import PULLS
 
 # Meta's floor for a catalog without traffic: 8 calls a minute.
 _CALLS_PER_MINUTE: Final = 8
@@ -35,7 +39,7 @@ class DryRun:
     """Counts as in a run, a few ids of each kind, and what sending them would cost at Meta's lowest quota.
 
     Attributes:
-        would_be_held: Why a real run would remove nothing; None if it would go through.
+        would_be_held: Why a real run would be held, as a sentence; None if it would go through.
     """
 
     shop: str
@@ -57,11 +61,19 @@ class DryRun:
         if what != "unchanged" and len(sample) < _SAMPLES:
             sample.append(retailer_id)
 
+    def estimate(self, batch_items: int) -> None:
+        """What it would cost to send what was found."""
+        sizes = (self.created + self.updated, self.removed)
+        self.calls = sum(math.ceil(size / batch_items) for size in sizes)
+        # The calls of the first minute may all go at once.
+        self.seconds_at_least = max(0, math.ceil((self.calls - _CALLS_PER_MINUTE) / _CALLS_PER_MINUTE * 60))
+        self.samples = {what: ids for what, ids in self.samples.items() if ids}
+
 
 def dry_run(context: Context, slug: str, job: str) -> DryRun:
     """Read the store as ``job`` does and say what it would find. Raises what the store raises."""
-    if job not in JOBS:
-        raise BadInput(f"There is no dry run of {job!r}.", action=f"Use one of {', '.join(JOBS)}.")
+    if job not in PULLS:
+        raise BadInput(f"There is no dry run of {job!r}.", action=f"Use one of {', '.join(PULLS)}.")
     with reading(context.engine) as connection:
         shop_row = connection.execute(select(shop).where(shop.c.slug == slug)).first()
         if shop_row is None:
@@ -72,23 +84,27 @@ def dry_run(context: Context, slug: str, job: str) -> DryRun:
     found = DryRun(slug, job)
     seen = Bitmap()
     with closing(context.open_store(shop_row)) as store:
+        breaker = _breaker(context, shop_row, store, job)
         cursor: str | None = None
         while True:
             page: Page[Any] = _page(store, job, since, cursor)
+            breaker.read += len(page.records) + page.unidentified
             found.pulled += len(page.records) + page.unidentified
             found.invalid += page.unidentified
             for part in chunks(page.records):
-                _judge(context, shop_row, store, part, found, seen)
+                _judge(context, shop_row, store, part, found, seen, breaker)
             context.progress(f"{found.pulled} items read")
             if page.last:
                 break
             cursor = page.cursor
+            if page.pause_s:
+                # A command in the foreground: nothing else waits for this process, and Ctrl-C ends it.
+                Event().wait(page.pause_s)
+        missing = None
         if job == "full" and not page.unmodified:
-            _judge_absent(context, shop_row, found, seen)
-    sizes = (found.created + found.updated, found.removed)
-    found.calls = sum(math.ceil(size / context.limits.batch_items) for size in sizes)
-    found.seconds_at_least = math.ceil(found.calls / _CALLS_PER_MINUTE * 60)
-    found.samples = {what: ids for what, ids in found.samples.items() if ids}
+            missing = _judge_absent(context, shop_row, found, seen, breaker.thresholds.missing)
+        found.would_be_held = " ".join(filter(None, (*breaker.reasons(), missing))) or None
+    found.estimate(context.limits.batch_items)
     return found
 
 
@@ -98,7 +114,24 @@ def _page(store: Store, job: str, since: str | None, cursor: str | None) -> Page
     return store.changed(since, cursor) if job == "delta" else store.volatile(since, cursor)
 
 
-def _judge(context: Context, shop_row: Row[Any], store: Store, records: Any, found: DryRun, seen: Bitmap) -> None:
+def _breaker(context: Context, shop_row: Row[Any], store: Store, job: str) -> Breaker:
+    def live() -> int:
+        with reading(context.engine) as connection:
+            return ledger.live_count(connection, shop_row.id)
+
+    judged = kinds_of(job, same_seed=context.seed(shop_row, store) == shop_row.seed)
+    return Breaker(_DRY, job, thresholds(shop_row.limits), judged, live, read=0)
+
+
+def _judge(
+    context: Context,
+    shop_row: Row[Any],
+    store: Store,
+    records: Any,
+    found: DryRun,
+    seen: Bitmap,
+    breaker: Breaker,
+) -> None:
     first: dict[str, Any] = {}
     for record in records:
         first.setdefault(record.retailer_id, record)
@@ -108,6 +141,7 @@ def _judge(context: Context, shop_row: Row[Any], store: Store, records: Any, fou
     seed = context.seed(shop_row, store)
     floors = Floors(0, 0)
     stamp = shop_row.observation_seq + 1
+    wants: dict[str, tuple[Acked | None, Want | None, Want]] = {}
     for retailer_id, record in first.items():
         acked, want = known.get(retailer_id, ledger.UNKNOWN)
         row = want or acked
@@ -123,8 +157,10 @@ def _judge(context: Context, shop_row: Row[Any], store: Store, records: Any, fou
             refused = not prepared.volatile_ok
         else:
             src_fp = source_fp(record.raw, seed)
-            if row is not None and row.src_fp == src_fp:
-                found.add("unchanged", retailer_id)
+            gated = want is not None and want.gate_run is not None
+            if row is not None and row.src_fp == src_fp and not gated:
+                by_rules = want is not None and BY_RULES in (want.content_quarantine, want.volatile_quarantine)
+                found.add("invalid" if by_rules else "unchanged", retailer_id)
                 continue
             try:
                 whole = prepare(retailer_id, store.fields(record), shop_row.currency)
@@ -136,7 +172,10 @@ def _judge(context: Context, shop_row: Row[Any], store: Store, records: Any, fou
             refused = not (whole.content_ok and whole.volatile_ok)
         if refused:
             found.add("invalid", retailer_id)
+        if change.want is not None:
+            wants[retailer_id] = acked, want, change.want
         _add(found, retailer_id, acked, change, now_ms, refused=refused)
+    breaker.judge(wants, stamp, len(records))
 
 
 def _add(found: DryRun, retailer_id: str, acked: Any, change: Change, now_ms: int, *, refused: bool) -> None:
@@ -150,11 +189,11 @@ def _add(found: DryRun, retailer_id: str, acked: Any, change: Change, now_ms: in
         found.add("created" if acked is None else "updated", retailer_id)
 
 
-def _judge_absent(context: Context, shop_row: Row[Any], found: DryRun, seen: Bitmap) -> None:
-    with reading(context.engine) as connection:
-        live = ledger.live_count(connection, shop_row.id)
-        for retailer_id, acknowledged, seq in ledger.numbered(connection, shop_row.id, shop_row.item_seq):
-            if acknowledged and seq not in seen:
-                found.add("removed", retailer_id)
-    if suspicious(found.removed, live, found.pulled):
-        found.would_be_held = f"{found.removed} of {live} items are missing from what the store returned."
+def _judge_absent(context: Context, shop_row: Row[Any], found: DryRun, seen: Bitmap, most_missing: float) -> str | None:
+    """Why a real run would be held for what is missing, as a sentence; None: it would not."""
+    missing = 0
+    for part, shown in absent(context, shop_row.id, shop_row.item_seq, seen):
+        for retailer_id in part if shown else ():
+            found.add("removed", retailer_id)
+            missing += 1
+    return why_held(context, shop_row.id, missing, seen, found.pulled, most_missing)

@@ -22,7 +22,8 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row
 
-from worker.database import batches, budgets, issues, ledger, run_state
+from worker import failpoints
+from worker.database import batches, budgets, issues, ledger, outages, run_state
 from worker.database.bulk import chunks
 from worker.database.engine import database_now, reading, writing
 from worker.database.locks import Lease, acquire, hold, lock_shop, release
@@ -30,35 +31,40 @@ from worker.database.tables import shop
 from worker.database.types import to_ms
 from worker.errors import Fenced, ShelfbeatError
 from worker.graph import BatchAnswer
-from worker.items import compose, compose_archive, mask_of
+from worker.items import compose, compose_archive, compose_delete, mask_of
 from worker.items.batching import cut
-from worker.items.diff import (
+from worker.items.diff import carries_volatile, content_rests, plan, routed
+from worker.items.removal import grace_ms, timed
+from worker.items.states import (
     LANE_CONTENT,
+    LANE_DELETE,
     LANE_STATUS,
     LANE_VOLATILE,
     UNCERTAIN_CONTENT,
     Acked,
     Op,
     Want,
-    carries_volatile,
-    content_rests,
-    plan,
-    routed,
 )
-from worker.sync import answers, conclude
+from worker.sync import answers, conclude, outage
 from worker.sync.completion import finish_runs
 from worker.sync.context import Context, Wake, label
-from worker.sync.manifest import ARCHIVE, CONTENT, VOLATILE, Line, pack, runs_of, unpack
-from worker.sync.waking import arrived, call_at, wake_lane, wake_push
+from worker.sync.manifest import ARCHIVE, CONTENT, DELETE, VOLATILE, Line, pack, runs_of, unpack
+from worker.sync.sweep import sweep
+from worker.sync.waking import arrived, call_at, sending_keys, wake_lane, wake_push
 
-# A sender that was held up longer than this between committing and calling does not call.
-_HESITATION_S: Final = 2.0
+HESITATION_S: Final = 2.0
+"""A sender that was held up longer than this between committing and calling does not call."""
 
-_PARTS: Final = {Op.VOLATILE: VOLATILE, Op.ARCHIVE: ARCHIVE}
-_OF_LANE: Final = {LANE_VOLATILE: Op.VOLATILE, LANE_STATUS: Op.ARCHIVE, LANE_CONTENT: Op.CONTENT}
+_PARTS: Final = {Op.VOLATILE: VOLATILE, Op.ARCHIVE: ARCHIVE, Op.DELETE: DELETE}
+_OF_LANE: Final = {
+    LANE_VOLATILE: Op.VOLATILE,
+    LANE_STATUS: Op.ARCHIVE,
+    LANE_CONTENT: Op.CONTENT,
+    LANE_DELETE: Op.DELETE,
+}
 
-# Removals are few and cheap: they need not wait behind a million contents.
-_ORDER: Final = (LANE_VOLATILE, LANE_STATUS, LANE_CONTENT)
+# Removals are few and cheap: they need not wait behind a million contents. Nobody waits for what is hidden already.
+_ORDER: Final = (LANE_VOLATILE, LANE_STATUS, LANE_CONTENT, LANE_DELETE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +81,7 @@ class Picked:
 def push(context: Context, shop_id: int) -> list[Wake]:
     """Send what is due, batch after batch, until nothing is, or time is up."""
     started = context.monotonic()
-    with writing(context.engine) as connection:
+    with writing(context.engine, "lane.1-lease") as connection:
         shop_row = lock_shop(connection, shop_id)
         if shop_row is None:
             return []
@@ -87,10 +93,13 @@ def push(context: Context, shop_id: int) -> list[Wake]:
         if lease is None:
             return wake_push(context, connection, shop_row, busy=True)
         _clear_up(connection, shop_row, lease)
+        half_open = outages.awaits_probe(connection, database_now(connection))
     wakes: list[Wake] = []
+    if half_open and outage.probe(context, shop_id):
+        wakes += sweep(context)  # everybody waited for this
     try:
         while context.monotonic() - started < context.limits.slice_s:
-            with writing(context.engine) as connection:
+            with writing(context.engine, "lane.2-pick") as connection:
                 shop_row = hold(connection, lease)
                 picked = _pick(context, connection, shop_row, lease)
                 wakes += finish_runs(connection, shop_row, database_now(connection))
@@ -100,7 +109,7 @@ def push(context: Context, shop_id: int) -> list[Wake]:
             _send(context, lease, shop_row, picked)
     except Fenced:
         return wakes
-    with writing(context.engine) as connection:
+    with writing(context.engine, "lane.7-release") as connection:
         shop_row = lock_shop(connection, shop_id)
         release(connection, lease)
         if shop_row is not None and shop_row.state == "active":
@@ -134,14 +143,13 @@ def _give_back(connection: Connection, shop_row: Row[Any], batch_id: int, now: d
 def _pick(context: Context, connection: Connection, shop_row: Row[Any], lease: Lease) -> Picked | None:
     """Choose what the next call carries and commit to it; None when nothing may be sent now."""
     now = database_now(connection)
-    catalog = budgets.writes(shop_row.catalog_id)
     if shop_row.state != "active":
         return None
-    if budgets.blocked(connection, (budgets.APP, budgets.token(shop_row.id), catalog), now):
+    if _is_blocked(connection, shop_row, now):
         return None
     if len(batches.waiting(connection, shop_row.id)) >= context.limits.open_batches:
         return None
-    used = budgets.used_pct(connection, catalog, now)
+    used = budgets.used_pct(connection, budgets.writes(shop_row.catalog_id), now)
     lanes = _ORDER if used < budgets.BACKGROUND_PCT else (LANE_VOLATILE,) if used < budgets.EVERYTHING_PCT else ()
     pulling = run_state.is_pulling(connection, shop_row.id)
     for lane in lanes:
@@ -154,11 +162,16 @@ def _pick(context: Context, connection: Connection, shop_row: Row[Any], lease: L
     return None
 
 
+def _is_blocked(connection: Connection, shop_row: Row[Any], now: datetime) -> bool:
+    return budgets.blocked(connection, sending_keys(shop_row), now) is not None
+
+
 def _choose(
     context: Context, connection: Connection, shop_row: Row[Any], lane: int, now: datetime
 ) -> dict[str, tuple[Acked | None, Want]]:
     """Due wants of one lane that go together in one call. Puts right what needs nothing, or belongs in another lane."""
     now_ms = to_ms(now)
+    grace = grace_ms(shop_row.limits)
     while True:
         wants = ledger.due(connection, shop_row.id, lane, now_ms, context.limits.batch_items)
         acked = ledger.acknowledged(connection, shop_row.id, list(wants))
@@ -167,8 +180,13 @@ def _choose(
         dropped: list[str] = []
         for retailer_id, want in wants.items():
             op = plan(acked.get(retailer_id), want, now_ms)
-            if op is Op.DROP:
+            waiting: Want | None = want
+            if op is Op.DELETE:
+                waiting = timed(want, grace, shop_row.content_floor, now_ms)
+            if op is Op.DROP or waiting is None:
                 dropped.append(retailer_id)
+            elif waiting.due_at > now_ms:
+                moved[retailer_id] = waiting
             elif op is not _OF_LANE[lane]:
                 moved[retailer_id] = routed(acked.get(retailer_id), want, now_ms)
             else:
@@ -250,12 +268,22 @@ def _line(op: Op, retailer_id: str, acked: Acked | None, want: Want, now_ms: int
 
 def _send(context: Context, lease: Lease, shop_row: Row[Any], picked: Picked) -> None:
     built = _build(context, picked)
-    with writing(context.engine) as connection:
+    try:
+        sender = context.sender(shop_row)
+    except ShelfbeatError as error:
+        with writing(context.engine, "lane.8-stop") as connection:
+            shop_row = hold(connection, lease)
+            now = database_now(connection)
+            _give_back(connection, shop_row, picked.batch_id, now, str(error))
+            answers.stop_for(connection, shop_row, error, now)
+        return
+    with writing(context.engine, "lane.3-commit") as connection:
+        # Counted from before the switch is looked at: 'sending stop' returns once no call can follow any more.
+        committed = context.monotonic()
         shop_row = hold(connection, lease)
         now = database_now(connection)
-        committed = context.monotonic()
-        if built is None or shop_row.state != "active":
-            _give_back(connection, shop_row, picked.batch_id, now, "The shop was paused, or a newer pull replaced it.")
+        if built is None or shop_row.state != "active" or _is_blocked(connection, shop_row, now):
+            _give_back(connection, shop_row, picked.batch_id, now, "Sending was stopped, or a newer pull replaced it.")
             return
         records, mask = built
         if not batches.change(
@@ -268,22 +296,22 @@ def _send(context: Context, lease: Lease, shop_row: Row[Any], picked: Picked) ->
             )
         for run_id in runs_of(picked.lines):
             run_state.count(connection, run_id, {"calls": 1})
-    if context.monotonic() - committed > _HESITATION_S:
-        with writing(context.engine) as connection:
+    if context.monotonic() - committed > HESITATION_S:
+        with writing(context.engine, "lane.4-give-back") as connection:
             shop_row = hold(connection, lease)
             _give_back(connection, shop_row, picked.batch_id, database_now(connection), "The sender was held up.")
         return
     answer: BatchAnswer | ShelfbeatError
     with ThreadPoolExecutor(max_workers=1) as beside:
         copy = beside.submit(_compressed, records)  # while the call waits for Meta
+        failpoints.before("lane.5-post")
         try:
-            answer = context.sender(shop_row).items_batch(
-                shop_row.catalog_id, records, allow_upsert=picked.op is Op.CONTENT
-            )
+            answer = sender.items_batch(shop_row.catalog_id, records, allow_upsert=picked.op is Op.CONTENT)
         except ShelfbeatError as error:
             answer = error
+        failpoints.after("lane.5-post")
         body = copy.result()
-    with writing(context.engine) as connection:
+    with writing(context.engine, "lane.6-record") as connection:
         locked = lock_shop(connection, shop_row.id)
         if locked is not None:
             batches.keep_body(connection, picked.batch_id, body)
@@ -297,6 +325,8 @@ def _build(context: Context, picked: Picked) -> tuple[list[bytes], int] | None:
     """
     if picked.op is Op.ARCHIVE:
         return [compose_archive(line.retailer_id) for line in picked.lines], 0
+    if picked.op is Op.DELETE:
+        return [compose_delete(line.retailer_id) for line in picked.lines], 0
     contents: dict[str, bytes] = {}
     if picked.op is Op.CONTENT:
         places: dict[int, list[str]] = {}

@@ -16,6 +16,7 @@ import msgspec
 CONTENT: Final = 1
 VOLATILE: Final = 2
 ARCHIVE: Final = 4
+DELETE: Final = 8
 
 _NO_RUN: Final = 255
 
@@ -24,7 +25,7 @@ class Line(NamedTuple):
     """One item of a batch.
 
     Attributes:
-        parts: Which of CONTENT, VOLATILE, ARCHIVE its record carries.
+        parts: Which of CONTENT, VOLATILE, ARCHIVE, DELETE its record carries.
         src_fp: The raw record it was made from, if both halves come from that one record; else 0.
         run_id, volatile_run: The runs that waited for it when it was sent.
     """

@@ -5,7 +5,7 @@ Reading and deciding happen under the shop's row lock: what the pull looked up b
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -15,20 +15,10 @@ from worker.database import issues, ledger
 from worker.database.tables import shop
 from worker.database.types import from_ms
 from worker.items import Finding, Prepared, PreparedVolatile, sold_out
-from worker.items.diff import (
-    IN_THIS_CHUNK,
-    Acked,
-    Change,
-    Floors,
-    Op,
-    Seen,
-    SeenVolatile,
-    Want,
-    observe,
-    observe_absent,
-    observe_volatile,
-    plan,
-)
+from worker.items.diff import observe, observe_absent, observe_volatile, plan
+from worker.items.gates import gated, waits
+from worker.items.removal import awaits_deletion, grace_ms, timed
+from worker.items.states import IN_THIS_CHUNK, Acked, Floors, Op, Seen, SeenVolatile, Want
 
 
 @dataclass(slots=True)
@@ -59,6 +49,11 @@ VOLATILE_FIELDS: Final = frozenset(
 
 _NOTHING_KNOWN: Final = ledger.UNKNOWN
 
+Judge = Callable[
+    [Mapping[str, tuple[Acked | None, Want | None, Want]], int], tuple[Mapping[str, Want], Mapping[str, int]]
+]
+"""Says which wants of a chunk wait, and what is to be counted; see ``sync.breaker``."""
+
 
 def merge_records(
     connection: Connection,
@@ -67,6 +62,7 @@ def merge_records(
     stamp: int,
     observed: Mapping[str, Observation],
     now_ms: int,
+    judge: Judge,
 ) -> Merged:
     """Full and delta: whole records, at most a chunk of them, ids distinct."""
     merged = Merged()
@@ -87,8 +83,11 @@ def merge_records(
             src_fps[retailer_id] = change.src_fp
         if retailer_id not in merged.seqs and (want or acked):
             merged.seqs[retailer_id] = (want or acked).seq  # type: ignore[union-attr]  # one of them is not None
+    _judge(merged, known, wants, stamp, judge)
+    for retailer_id, observation in observed.items():
+        acked, want = known.get(retailer_id, _NOTHING_KNOWN)
         refused = not (observation.prepared.content_ok and observation.prepared.volatile_ok)
-        _count(merged, acked, want, change, run_id, now_ms, refused=refused)
+        _count(merged, acked, want, wants.get(retailer_id), run_id, now_ms, refused=refused)
     _store_content(connection, shop_row.id, wants, observed)
     ledger.put_wants(connection, shop_row.id, wants)
     ledger.put_sources(connection, shop_row.id, src_fps)
@@ -104,6 +103,7 @@ def merge_volatile(
     stamp: int,
     observed: Mapping[str, PreparedVolatile],
     now_ms: int,
+    judge: Judge,
 ) -> Merged:
     """Volatile: price and stock of items that are known already."""
     merged = Merged()
@@ -115,9 +115,12 @@ def merge_volatile(
         change = observe_volatile(acked, want, seen_volatile(stamp, prepared), floors, run_id=run_id, now_ms=now_ms)
         if change.want is not None:
             wants[retailer_id] = change.want
+    _judge(merged, known, wants, stamp, judge)
+    for retailer_id, prepared in observed.items():
+        acked, want = known.get(retailer_id, _NOTHING_KNOWN)
         # A creation that waits is the work of the run that found it.
         if acked is not None:
-            _count(merged, acked, want, change, run_id, now_ms, refused=not prepared.volatile_ok)
+            _count(merged, acked, want, wants.get(retailer_id), run_id, now_ms, refused=not prepared.volatile_ok)
         elif want is not None:
             merged.add("unchanged")
     ledger.put_wants(connection, shop_row.id, wants)
@@ -125,23 +128,52 @@ def merge_volatile(
 
 
 def merge_absent(
-    connection: Connection, shop_row: Row[Any], run_id: str, stamp: int, retailer_ids: Sequence[str], now_ms: int
+    connection: Connection,
+    shop_row: Row[Any],
+    run_id: str,
+    stamp: int,
+    retailer_ids: Sequence[str],
+    now_ms: int,
+    *,
+    held: bool = False,
+    judge: Judge | None = None,
 ) -> Merged:
-    """Items that the store no longer has: archived at Meta, or dropped if Meta never had them."""
+    """Items that the store no longer has: archived at Meta, or dropped if Meta never had them.
+
+    What Meta hides already needs no call and no judgement: its grace time begins.
+
+    Args:
+        held: So much is missing that nothing of it goes before the run is judged.
+        judge: For what the store itself says is deleted: then each chunk is judged as its other changes are.
+    """
     merged = Merged()
     known = ledger.known(connection, shop_row.id, sorted(retailer_ids))
+    grace = grace_ms(shop_row.limits)
     wants: dict[str, Want] = {}
+    dropped: list[str] = []
     for retailer_id, (acked, want) in known.items():
-        change = observe_absent(acked, want, stamp=stamp, run_id=run_id, now_ms=now_ms)
-        if change.want is None:
+        new = observe_absent(acked, want, stamp=stamp, run_id=run_id, now_ms=now_ms).want
+        if new is None:
             continue
-        wants[retailer_id] = change.want
-        if change.want.batch_id is not None or plan(acked, change.want, now_ms) is not Op.DROP:
+        if awaits_deletion(acked, new, now_ms):
+            waiting = timed(new, grace, shop_row.content_floor, now_ms)
+            if waiting is not None:
+                wants[retailer_id] = waiting
+            elif want is not None:
+                dropped.append(retailer_id)
+            continue
+        removed = waits(acked, new, now_ms)
+        wants[retailer_id] = gated(new, run_id) if held and removed else new
+        if removed and not (want is not None and want.gate_run == run_id):
             merged.add("removed")
         merged.changed += 1
+    if judge is not None:
+        _judge(merged, known, wants, stamp, judge)
     ledger.put_wants(connection, shop_row.id, wants)
-    if wants:
-        issues.resolve(connection, shop_row.id, sorted(wants), issues.SOURCES, from_ms(now_ms))
+    ledger.drop_wants(connection, shop_row.id, dropped)
+    gone = sorted([*dropped, *(retailer_id for retailer_id, want in wants.items() if want.gate_run is None)])
+    if gone:
+        issues.resolve(connection, shop_row.id, gone, issues.SOURCES, from_ms(now_ms))
     return merged
 
 
@@ -166,6 +198,14 @@ def record_findings(
     )
 
 
+def _judge(merged: Merged, known: Mapping[str, ledger.Known], wants: dict[str, Want], stamp: int, judge: Judge) -> None:
+    """Gate what looks like an accident, and count it."""
+    changed = {key: (*known.get(key, _NOTHING_KNOWN), want) for key, want in wants.items()}
+    waiting, counts = judge(changed, stamp)
+    wants |= waiting
+    merged.counts |= counts
+
+
 def seen_record(stamp: int, observation: Observation) -> Seen:
     prepared = observation.prepared
     fallback_fp, fallback = (0, b"") if prepared.volatile_ok else sold_out(prepared)
@@ -180,7 +220,7 @@ def seen_record(stamp: int, observation: Observation) -> Seen:
         fallback_fp,
         fallback,
         prepared.archived,
-        prepared.band,
+        _sent_band(prepared),
     )
 
 
@@ -193,15 +233,19 @@ def seen_volatile(stamp: int, prepared: PreparedVolatile) -> SeenVolatile:
         prepared.volatile_ok,
         fallback_fp,
         fallback,
-        prepared.band,
+        _sent_band(prepared),
     )
 
 
+def _sent_band(prepared: Prepared | PreparedVolatile) -> int:
+    """What is shown in place of an invalid price or availability cannot be bought."""
+    return prepared.band if prepared.volatile_ok else prepared.band & ~1
+
+
 def _count(
-    merged: Merged, acked: Acked | None, want: Want | None, change: Change, run_id: str, now_ms: int, *, refused: bool
+    merged: Merged, acked: Acked | None, want: Want | None, new: Want | None, run_id: str, now_ms: int, *, refused: bool
 ) -> None:
     """Count an item once per run, for what it makes the lane do."""
-    new = change.want
     if refused:
         merged.add("invalid")
     if new is None or new is want:
@@ -210,7 +254,10 @@ def _count(
         return
     merged.changed += 1
     op = plan(acked, new, now_ms)
-    if op is Op.WAIT or (op is Op.DROP and new.batch_id is None):
+    if new.gate_run not in (None, run_id):
+        if not refused:
+            merged.add("unchanged")  # another run answers for it
+    elif op is Op.WAIT or (op is Op.DROP and new.batch_id is None):
         if not refused:
             merged.add("unchanged")
     elif want is not None and run_id in (want.run_id, want.volatile_run):

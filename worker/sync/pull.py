@@ -18,15 +18,19 @@ from typing import Any, Final
 import structlog
 from sqlalchemy import Connection, Row, select
 
-from worker.database import budgets, run_state
+from worker import failpoints
+from worker.database import budgets, ledger, run_state
+from worker.database.bulk import CHUNK
 from worker.database.engine import database_now, reading, writing
 from worker.database.locks import Lease, acquire, draw_stamp, hold, lock_shop, release
 from worker.database.tables import schedule, shop
 from worker.database.types import to_ms
-from worker.errors import Fenced, Permanent, ShelfbeatError, Transient
+from worker.errors import Fenced, Permanent, ShelfbeatError, StoreIncomplete, Transient
 from worker.items.bitmap import Bitmap
+from worker.items.breaker import suspicions
 from worker.stores.contract import CursorExpired, Page
 from worker.sync import absence, completion, interruption
+from worker.sync.breaker import Breaker
 from worker.sync.context import MAX_DELAY_S, Context, Wake
 from worker.sync.reading import PageReader
 from worker.sync.slice import Pull, commit
@@ -58,7 +62,7 @@ def run_slice(context: Context, run_id: str) -> Iterator[Wake]:
         return
     with closing(store):
         seed = context.seed(shop_row, store)
-        with writing(context.engine) as connection:
+        with writing(context.engine, "pull.1-begin") as connection:
             begun = _begin(context, connection, run_id, seed)
         if isinstance(begun, list):
             yield from begun
@@ -73,6 +77,7 @@ def run_slice(context: Context, run_id: str) -> Iterator[Wake]:
             Bitmap(run.seen),
             run.cursor,
             _since(context, shop_row, run),
+            Breaker.of(shop_row, run, lambda: _live(context, run.shop_id)),
             watermark=run.watermark,
         )
         try:
@@ -99,7 +104,7 @@ def _begin(
         return []  # its predecessor wakes it
     block = budgets.blocked(connection, [budgets.store(shop_row.store_url)], now)
     if block is not None:
-        delay_s = min((block.until - now).total_seconds(), MAX_DELAY_S)
+        delay_s = MAX_DELAY_S if block.until is None else min((block.until - now).total_seconds(), MAX_DELAY_S)
         return [completion.pull_wake(shop_row, run, delay_s)]
     lease = acquire(connection, shop_row.id, run.job, context.owner)
     if lease is None:
@@ -147,6 +152,11 @@ def _since(context: Context, shop_row: Row[Any], run: Row[Any]) -> str | None:
     return watermark
 
 
+def _live(context: Context, shop_id: int) -> int:
+    with reading(context.engine) as connection:
+        return ledger.live_count(connection, shop_id)
+
+
 def _go_on(pull: Pull) -> Iterator[Wake]:
     try:
         yield from _read(pull)
@@ -162,30 +172,39 @@ def _read(pull: Pull) -> Iterator[Wake]:
     context = pull.context
     started = committed = context.monotonic()
     reader = PageReader(pull)
+    read = {pull.cursor}
     while True:
         if pull.store.one_export:
             stamp = pull.run.base_stamp
         else:
-            with writing(context.engine) as connection:
+            with writing(context.engine, "pull.2-stamp") as connection:
                 stamp = draw_stamp(connection, hold(connection, pull.lease))
         asked = context.monotonic()
+        failpoints.before("pull.3-ask")
         page = _page(pull)
+        failpoints.after("pull.3-ask")
         if not pull.store.one_export and context.monotonic() - asked > context.limits.page_age_s:
             raise Transient("The store took too long to answer: what it said may be outdated.")
+        if not page.last and page.cursor in read:
+            raise StoreIncomplete(
+                "The store leads from one page back to a page that was read before, so its end is never reached.",
+                action="Report this to whoever runs the store.",
+            )
+        read.add(page.cursor)
         if pull.cursor is None and pull.watermark is None:
             pull.watermark = page.watermark
         yield from reader.take(page, stamp)
         pull.cursor = page.cursor
-        context.progress(f"shop={pull.shop.slug} {pull.run.job}: {pull.run.pulled + reader.pulled} items read")
+        context.progress(f"shop={pull.shop.slug} {pull.run.job}: {pull.breaker.read} items read")
         if page.last:
             break
         now = context.monotonic()
         if now - committed >= _COMMIT_S:
-            with writing(context.engine) as connection:
+            with writing(context.engine, "pull.8-save") as connection:
                 commit(pull, connection, hold(connection, pull.lease))
             committed = now
-        if now - started >= context.limits.slice_s:
-            yield from _hand_over(pull)
+        if page.pause_s or now - started >= context.limits.slice_s:
+            yield from _hand_over(pull, page.pause_s)
             return
     nameless = pull.run.unidentified + pull.counts.get("unidentified", 0)
     yield from _complete(pull, whole=not page.unmodified and not nameless)
@@ -201,7 +220,7 @@ def _page(pull: Pull) -> Page[Any]:
             except TimeoutError:
                 if asked.done():
                     raise
-                with writing(pull.context.engine) as connection:
+                with writing(pull.context.engine, "pull.4-renew") as connection:
                     hold(connection, pull.lease)
 
 
@@ -213,43 +232,73 @@ def _ask(pull: Pull) -> Page[Any]:
     return pull.store.volatile(pull.since, pull.cursor)
 
 
-def _hand_over(pull: Pull) -> Iterator[Wake]:
-    with writing(pull.context.engine) as connection:
+def _hand_over(pull: Pull, pause_s: float) -> Iterator[Wake]:
+    with writing(pull.context.engine, "pull.9-hand-over") as connection:
         shop_row = hold(connection, pull.lease)
         commit(pull, connection, shop_row)
         release(connection, pull.lease)
         wakes = wake_lane(pull.context, connection, shop_row)
     yield from wakes
-    yield completion.pull_wake(pull.shop, pull.run)
+    yield completion.pull_wake(pull.shop, pull.run, min(pause_s, MAX_DELAY_S))
 
 
 def _complete(pull: Pull, *, whole: bool) -> Iterator[Wake]:
-    """The store was read to its end: judge what is missing, then hand the run to the lane."""
-    refused = None
+    """The store was read to its end: judge what is missing, then hand the run to the lane, or to a person."""
+    reasons = pull.breaker.reasons()
+    if reasons:
+        reasons.append("None of this is sent before somebody approves it.")
+    yield from _open_gates(pull)
     if pull.run.job == "full" and whole:
-        refused = yield from absence.archive_absent(pull)
-    with writing(pull.context.engine) as connection:
+        missing = yield from absence.archive_absent(pull)
+        reasons += [missing] if missing else []
+    doubtful = " ".join(reasons) or None
+    with writing(pull.context.engine, "pull.14-complete") as connection:
         shop_row = hold(connection, pull.lease)
         commit(pull, connection, shop_row)
-        now = database_now(connection)
-        if refused is not None:
-            release(connection, pull.lease)
-            wakes = completion.end_run(connection, shop_row, pull.run, "failed", now, refused)
-            wakes += wake_lane(pull.context, connection, shop_row)
-        else:
-            wakes = _move_on(pull, connection, shop_row, whole=whole)
+        wakes = _move_on(pull, connection, shop_row, whole=whole, doubtful=doubtful)
     yield from wakes
 
 
-def _move_on(pull: Pull, connection: Connection, shop_row: Row[Any], *, whole: bool) -> list[Wake]:
+def _open_gates(pull: Pull) -> Iterator[Wake]:
+    """Let go what looked improbable while it was read, and is not now that everything was."""
+    with reading(pull.context.engine) as connection:
+        if not ledger.holds(connection, pull.shop.id, pull.run.id):
+            return
+    over = pull.breaker.over() & pull.breaker.judged
+    after: str | None = ""
+    while after is not None:
+        with writing(pull.context.engine, "pull.19-judge") as connection:
+            shop_row = hold(connection, pull.lease)
+            held = ledger.gated(connection, shop_row.id, pull.run.id, after)
+            acked = ledger.acknowledged(connection, shop_row.id, list(held))
+            opened = {
+                retailer_id: want._replace(gate_run=None)
+                for retailer_id, want in held.items()
+                # A full holds what is missing for another reason, which is judged next.
+                if (pull.run.job != "full" or want.seq in pull.seen)
+                and not suspicions(acked.get(retailer_id), want) & over
+            }
+            ledger.put_wants(connection, shop_row.id, opened)
+            wakes = wake_lane(pull.context, connection, shop_row) if opened else []
+        yield from wakes
+        after = max(held) if len(held) == CHUNK else None
+
+
+def _move_on(
+    pull: Pull, connection: Connection, shop_row: Row[Any], *, whole: bool, doubtful: str | None
+) -> list[Wake]:
     now = database_now(connection)
     job = pull.run.job
+    run = run_state.open_run(connection, pull.run.id)
+    held = doubtful is not None and (not run.pulled or ledger.holds(connection, shop_row.id, run.id))
     values: dict[str, Any] = {}
     if whole:
         base = pull.run.base_stamp
         if job == "full":
-            values = {"content_floor": max(shop_row.content_floor, base), "seed": pull.run.seed}
-        if job in ("full", "volatile"):
+            values = {"seed": pull.run.seed}
+        if job == "full" and not held:
+            values["content_floor"] = max(shop_row.content_floor, base)
+        if job in ("full", "volatile") and not held:
             values["volatile_floor"] = max(shop_row.volatile_floor, base)
     if values:
         connection.execute(shop.update().where(shop.c.id == shop_row.id).values(**values))
@@ -264,7 +313,8 @@ def _move_on(pull: Pull, connection: Connection, shop_row: Row[Any], *, whole: b
     run_state.change(
         connection,
         pull.run.id,
-        state="pushing",
+        state="held" if held else "pushing",
+        error=doubtful if held else None,
         complete=whole,
         cursor=None,
         seen=None,
@@ -272,5 +322,9 @@ def _move_on(pull: Pull, connection: Connection, shop_row: Row[Any], *, whole: b
     )
     run_state.adopt(connection, shop_row.id, pull.run.id, job, to_ms(now))
     release(connection, pull.lease)
-    wakes = completion.finish_runs(connection, shop_row, now)
+    wakes = completion.supersede(connection, shop_row, now, run)
+    if held:
+        log.warning("run.held", shop=shop_row.slug, run=run.id, job=job, pulled=run.pulled, reason=doubtful)
+        wakes += completion.wake_next(connection, shop_row, job)
+    wakes += completion.finish_runs(connection, shop_row, now)
     return wakes + wake_lane(pull.context, connection, shop_row)

@@ -18,6 +18,7 @@ from worker.stores.contract import Page, Record, UnreadableRecord, VolatileRecor
 from worker.sync.context import Wake
 from worker.sync.merge import (
     VOLATILE_FIELDS,
+    Judge,
     Merged,
     Observation,
     merge_absent,
@@ -32,21 +33,16 @@ DUPLICATE: Final = "id.duplicate"
 
 
 class PageReader:
-    """Merges the pages of one slice.
-
-    Attributes:
-        pulled: Store items read in this slice.
-    """
+    """Merges the pages of one slice."""
 
     def __init__(self, pull: Pull) -> None:
         self._pull = pull
         self._duplicates: list[str] = []
-        self.pulled = 0
 
     def take(self, page: Page[Any], stamp: int) -> Iterator[Wake]:
         """Merge one page seen at ``stamp``. Yields the lane's wake-up when there is something to send."""
         count = len(page.records) + page.unidentified
-        self.pulled += count
+        self._pull.breaker.read += count
         self._pull.add("pulled", count)
         if page.unidentified:
             self._pull.add("unidentified", page.unidentified)
@@ -65,17 +61,23 @@ class PageReader:
         if page.gone:
             yield from self._write(
                 lambda connection, shop_row, now_ms: merge_absent(
-                    connection, shop_row, self._pull.run.id, stamp, list(page.gone), now_ms
+                    connection,
+                    shop_row,
+                    self._pull.run.id,
+                    stamp,
+                    list(page.gone),
+                    now_ms,
+                    judge=self._judge(len(page.gone)),
                 )
             )
 
     def _take_records(self, records: Sequence[Record], stamp: int, notices: dict[str, list[Finding]]) -> Iterator[Wake]:
         misses = self._misses(records)
         if misses:
-            yield from self.observe(misses, stamp, notices)
+            yield from self.observe(misses, stamp, notices, len(records))
         if self._duplicates:
             repeated, self._duplicates = sorted(set(self._duplicates)), []
-            with writing(self._pull.context.engine) as connection:
+            with writing(self._pull.context.engine, "pull.7-duplicates") as connection:
                 shop_row = hold(connection, self._pull.lease)
                 issues.record(connection, shop_row.id, map(_duplicate, repeated), database_now(connection))
 
@@ -107,9 +109,9 @@ class PageReader:
         return misses
 
     def observe(
-        self, misses: dict[str, tuple[int, Record]], stamp: int, notices: dict[str, list[Finding]]
+        self, misses: dict[str, tuple[int, Record]], stamp: int, notices: dict[str, list[Finding]], size: int
     ) -> Iterator[Wake]:
-        """Decode, normalise, check and merge; at most a chunk at a time."""
+        """Decode, normalise, check and merge; at most a chunk at a time, of ``size`` records with those that hit."""
         pull = self._pull
         observed: dict[str, Observation] = {}
         unreadable: dict[str, list[Finding]] = {}
@@ -123,7 +125,7 @@ class PageReader:
             observed[retailer_id] = Observation(src_fp, prepared, tuple(notices.get(retailer_id, ())))
 
         def merge(connection: Connection, shop_row: Row[Any], now_ms: int) -> Merged:
-            merged = merge_records(connection, shop_row, pull.run.id, stamp, observed, now_ms)
+            merged = merge_records(connection, shop_row, pull.run.id, stamp, observed, now_ms, self._judge(size))
             for retailer_id, known in ledger.known(connection, shop_row.id, list(unreadable)).items():
                 merged.seqs[retailer_id] = (known.want or known.acked).seq  # type: ignore[union-attr]  # known: one of them is there
             for _ in unreadable:
@@ -160,13 +162,18 @@ class PageReader:
             def merge(connection: Connection, shop_row: Row[Any], now_ms: int) -> Merged:
                 found = {retailer_id: prepared.findings for retailer_id, prepared in differing.items()}
                 record_findings(connection, shop_row.id, found, now_ms, fields=VOLATILE_FIELDS)
-                return merge_volatile(connection, shop_row, pull.run.id, stamp, differing, now_ms)
+                return merge_volatile(
+                    connection, shop_row, pull.run.id, stamp, differing, now_ms, self._judge(len(records))
+                )
 
             yield from self._write(merge)
 
+    def _judge(self, size: int) -> Judge:
+        return lambda wants, stamp: self._pull.breaker.judge(wants, stamp, size)
+
     def _note(self, findings: Sequence[Finding]) -> None:
         """Findings about records that name no item."""
-        with writing(self._pull.context.engine) as connection:
+        with writing(self._pull.context.engine, "pull.6-note") as connection:
             shop_row = hold(connection, self._pull.lease)
             rows = [IssueRow("", "rules", f.code, f.severity, f.message, f.action, f.owner) for f in findings]
             issues.record(connection, shop_row.id, rows, database_now(connection))
@@ -174,7 +181,7 @@ class PageReader:
     def _write(self, merge: Callable[[Connection, Row[Any], int], Merged]) -> Iterator[Wake]:
         """One fenced transaction: the merge, its counters, and the lane's next wake-up."""
         pull = self._pull
-        with writing(pull.context.engine) as connection:
+        with writing(pull.context.engine, "pull.5-merge") as connection:
             shop_row = hold(connection, pull.lease)
             now = database_now(connection)
             merged = merge(connection, shop_row, to_ms(now))

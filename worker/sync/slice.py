@@ -12,6 +12,7 @@ from worker.database.engine import database_now
 from worker.database.locks import Lease
 from worker.items.bitmap import Bitmap
 from worker.stores.contract import Store
+from worker.sync.breaker import Breaker
 from worker.sync.context import Context
 
 
@@ -27,6 +28,7 @@ class Pull:
     seen: Bitmap
     cursor: str | None
     since: str | None
+    breaker: Breaker
     counts: dict[str, int] = field(default_factory=dict)
     watermark: str | None = None
 

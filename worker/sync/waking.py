@@ -6,18 +6,20 @@ task arrives: who finds an earlier one still on its way sends none.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, bindparam, select
 
-from worker.database import batches, budgets, ledger, run_state
+from worker.database import batches, budgets, ledger, outages, run_state
 from worker.database.engine import database_now
 from worker.database.locks import LEASE_TTL, is_held
 from worker.database.tables import lease
 from worker.database.types import from_ms, to_ms
-from worker.items.diff import LANES
+from worker.items.states import LANE_VOLATILE, LANES
 from worker.sync.context import MAX_DELAY_S, Context, Task, Wake, label
+from worker.sync.ramp import returns_at
 
 # How long a task that found the lane taken waits before it looks again.
 _BUSY_S: Final = 1.0
@@ -36,6 +38,14 @@ _EARLY: Final = timedelta(seconds=5)
 
 # Farther ahead than this the sweeper finds it: a rejected item that rests for a day needs no chain of wake-ups.
 _HORIZON: Final = timedelta(minutes=30)
+
+# Built once: nearly every transaction asks for a wake-up.
+_SENT_FOR: Final = select(lease.c.wake_at).where(
+    lease.c.shop_id == bindparam("shop_id"), lease.c.lane == bindparam("lane")
+)
+_THIS_WAKE: Final = (lease.c.shop_id == bindparam("of_shop"), lease.c.lane == bindparam("of_lane"))
+_SEND: Final = lease.update().where(*_THIS_WAKE).values(wake_at=bindparam("at"))
+_ARRIVED: Final = lease.update().where(*_THIS_WAKE, lease.c.wake_at <= bindparam("latest")).values(wake_at=None)
 
 
 def wake_lane(context: Context, connection: Connection, shop_row: Row[Any]) -> list[Wake]:
@@ -60,15 +70,8 @@ def arrived(connection: Connection, shop_id: int, task: Task) -> None:
     Where a later one is on its way already, this was a spare one, sent when the first was late: it must not beget
     another, or every backlog would leave one more that never ends.
     """
-    connection.execute(
-        lease.update()
-        .where(
-            lease.c.shop_id == shop_id,
-            lease.c.lane == f"wake:{task}",
-            lease.c.wake_at <= database_now(connection) + _EARLY,
-        )
-        .values(wake_at=None)
-    )
+    latest = database_now(connection) + _EARLY
+    connection.execute(_ARRIVED, {"of_shop": shop_id, "of_lane": f"wake:{task}", "latest": latest})
 
 
 def call_at(
@@ -83,9 +86,32 @@ def call_at(
     if due_ms is None:
         return None
     due, now_ms = from_ms(due_ms), to_ms(now)
+    back = back_at(connection, shop_row, (budgets.APP, budgets.SENDING), now, urgent=lane == LANE_VOLATILE)
     if not pulling or due > now or ledger.are_due(connection, shop_row.id, lane, now_ms, context.limits.batch_items):
-        return due
-    return due + _GATHER
+        return max(due, back)
+    return max(due + _GATHER, back)
+
+
+def back_at(
+    connection: Connection, shop_row: Row[Any], keys: Sequence[str], now: datetime, *, urgent: bool
+) -> datetime:
+    """When this shop's turn comes after the last outages of these kinds; a time gone by once it has come."""
+    times = [
+        returns_at(shop_row.id, outage.since, outage.until, urgent=urgent)
+        for outage in outages.last(connection, keys)
+        if outage.until is not None
+    ]
+    return max(times, default=now)
+
+
+def sending_keys(shop_row: Row[Any]) -> tuple[str, ...]:
+    """The budgets that a call of this shop's lane needs."""
+    return (budgets.SENDING, budgets.APP, budgets.token(shop_row.id), budgets.writes(shop_row.catalog_id))
+
+
+def asking_keys(shop_row: Row[Any]) -> tuple[str, ...]:
+    """The budgets that a question about one of its handles needs."""
+    return (budgets.APP, budgets.token(shop_row.id), budgets.reads(shop_row.catalog_id))
 
 
 def _push_at(context: Context, connection: Connection, shop_row: Row[Any], now: datetime) -> datetime | None:
@@ -95,10 +121,10 @@ def _push_at(context: Context, connection: Connection, shop_row: Row[Any], now: 
     due = min((at for at in (*calls, abandoned) if at is not None), default=None)
     if due is None or due > now + _HORIZON:
         return None
-    keys = (budgets.APP, budgets.token(shop_row.id), budgets.writes(shop_row.catalog_id))
-    block = budgets.blocked(connection, keys, now)
+    block = budgets.blocked(connection, sending_keys(shop_row), now)
     if block is not None:
-        return max(due, block.until)
+        # Who ends a block without an end wakes everybody.
+        return max(due, block.until) if block.until is not None else abandoned
     if len(batches.waiting(connection, shop_row.id)) >= context.limits.open_batches:
         return abandoned  # otherwise settle wakes the lane when a place is free
     if budgets.used_pct(connection, budgets.writes(shop_row.catalog_id), now) >= budgets.BACKGROUND_PCT:
@@ -116,24 +142,26 @@ def _abandoned_at(connection: Connection, shop_row: Row[Any], now: datetime) -> 
 
 def _settle_at(connection: Connection, shop_row: Row[Any], now: datetime) -> datetime | None:
     poll_at = batches.next_poll(connection, shop_row.id)
-    keys = (budgets.APP, budgets.token(shop_row.id), budgets.reads(shop_row.catalog_id))
-    block = budgets.blocked(connection, keys, now)
-    return max(poll_at, block.until) if poll_at is not None and block is not None else poll_at
+    if poll_at is None:
+        return None
+    block = budgets.blocked(connection, asking_keys(shop_row), now)
+    back = back_at(connection, shop_row, (budgets.APP,), now, urgent=True)
+    return max(poll_at, back, block.until if block is not None and block.until is not None else now)
 
 
 def _wake(connection: Connection, shop_row: Row[Any], task: Task, at: datetime | None, now: datetime) -> list[Wake]:
     if shop_row.state != "active" or at is None or at > now + _HORIZON:
         return []
     at = min(max(at, now), now + timedelta(seconds=MAX_DELAY_S))
-    if not _claim(connection, shop_row.id, task, at, now):
+    if not claim_wake(connection, shop_row.id, task, at, now):
         return []
     return [Wake(task, str(shop_row.id), (at - now).total_seconds(), label(shop_row.slug, task))]
 
 
-def _claim(connection: Connection, shop_id: int, task: Task, at: datetime, now: datetime) -> bool:
+def claim_wake(connection: Connection, shop_id: int, task: Task, at: datetime, now: datetime) -> bool:
     """Whether this wake-up is worth sending: none is on its way that arrives as early."""
     lane = f"wake:{task}"
-    row = connection.execute(select(lease).where(lease.c.shop_id == shop_id, lease.c.lane == lane)).first()
+    row = connection.execute(_SENT_FOR, {"shop_id": shop_id, "lane": lane}).first()
     if row is None:
         connection.execute(
             lease.insert().values(shop_id=shop_id, lane=lane, epoch=0, owner=None, expires_at=now, wake_at=at)
@@ -141,5 +169,5 @@ def _claim(connection: Connection, shop_id: int, task: Task, at: datetime, now: 
         return True
     if row.wake_at is not None and now - _LOST < row.wake_at <= at:
         return False
-    connection.execute(lease.update().where(lease.c.shop_id == shop_id, lease.c.lane == lane).values(wake_at=at))
+    connection.execute(_SEND, {"of_shop": shop_id, "of_lane": lane, "at": at})
     return True

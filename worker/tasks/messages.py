@@ -9,7 +9,7 @@ from celery import current_app
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
-from worker.sync.context import Wake
+from worker.sync.context import Wake, queue_of
 
 log = structlog.get_logger(__name__)
 
@@ -29,11 +29,11 @@ def enqueue(wakes: Sequence[Wake]) -> bool:
             for wake in wakes:
                 current_app.send_task(
                     f"worker.sync.{wake.task}",
-                    args=[wake.key if wake.task == "pull" else int(wake.key)],
+                    args=[int(wake.key) if wake.job is None else wake.key],
                     argsrepr=wake.label or wake.key,
                     kwargsrepr="",
                     countdown=wake.delay_s or None,
-                    queue=(wake.job or "full") if wake.task == "pull" else wake.task,
+                    queue=wake.task if wake.job is None else queue_of(wake.job),
                     producer=producer,
                     retry=True,
                     retry_policy=_RETRY_POLICY,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
+from worker.sync import audit as auditing
 from worker.sync import lane
 from worker.sync import pull as pulling
 from worker.sync import settle as settling
@@ -19,6 +20,11 @@ _PULL_LIMIT_S = 1200
 )
 def pull(self: SliceTask, run_id: str) -> str:
     return self.carry_out(lambda context: pulling.run_slice(context, run_id))
+
+
+@shared_task(base=SliceTask, bind=True, name="worker.sync.audit")
+def audit(self: SliceTask, run_id: str) -> str:
+    return self.carry_out(lambda context: auditing.run_slice(context, run_id))
 
 
 @shared_task(base=SliceTask, bind=True, name="worker.sync.push")

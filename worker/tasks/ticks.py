@@ -5,6 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 
 from worker.sync import dispatch as dispatching
+from worker.sync import retain as retaining
 from worker.sync import sweep as sweeping
 from worker.tasks.running import SyncTask
 
@@ -23,3 +24,14 @@ def sweep(self: SyncTask) -> str:
 def recover(self: SyncTask) -> str:
     """The sweep of a worker that has just found its broker: what another one held in memory is not waited for."""
     return self.carry_out(lambda context: sweeping.sweep(context, afresh=True))
+
+
+@shared_task(base=SyncTask, bind=True, name="worker.sync.retain")
+def retain(self: SyncTask) -> str:
+    return self.carry_out(retaining.retain)
+
+
+@shared_task(base=SyncTask, bind=True, name="worker.sync.pulse")
+def pulse(self: SyncTask) -> str:
+    """Nothing but a finished task: the sign of life that every task leaves."""
+    return self.carry_out(lambda _: ())

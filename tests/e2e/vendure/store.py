@@ -132,9 +132,12 @@ class VendureStore:
         )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def vendure_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VendureStore]:
-    """A running store with Vendure's 54 sample products and 88 variants; skips with a sentence where none can run."""
+    """A running store with Vendure's 54 sample products and 88 variants; skips with a sentence where none can run.
+
+    Tests edit it, so every file begins with a fresh one, in whatever order they run.
+    """
     reason = why_not()
     if reason is not None:
         pytest.skip(reason)

@@ -13,9 +13,12 @@ from click.testing import CliRunner, Result
 
 from worker import broker, wiring
 from worker.cli import registering
+from worker.cli.health import health
 from worker.cli.issues import issues
 from worker.cli.item import item
+from worker.cli.keys import keys
 from worker.cli.runs import runs
+from worker.cli.sending import sending
 from worker.cli.shop import shop
 from worker.cli.sync import sync
 from worker.errors import TokenRefused
@@ -23,15 +26,25 @@ from worker.graph import Catalog
 from worker.settings import read_settings
 from worker.tasks import messages
 
-COMMANDS = {"shop": shop, "sync": sync, "runs": runs, "issues": issues, "item": item}
+COMMANDS = {
+    "shop": shop,
+    "sync": sync,
+    "runs": runs,
+    "issues": issues,
+    "item": item,
+    "keys": keys,
+    "sending": sending,
+    "health": health,
+}
 
 Cli = Callable[..., Result]
 
 
 class FakeGraph:
-    """Meta, as far as ``shop add`` asks it: every token but ``revoked`` reads every catalog."""
+    """Meta, as far as ``shop add`` asks it: every token but the ``refused`` reads every catalog."""
 
     calls: list[tuple[str, str]]
+    refused: set[str]
     vertical: str
 
     def __init__(self, _config: object, token: str) -> None:
@@ -39,7 +52,7 @@ class FakeGraph:
 
     def catalog(self, catalog_id: str) -> Catalog:
         self.calls.append((self._token, catalog_id))
-        if self._token == "revoked":
+        if self._token in self.refused:
             raise TokenRefused("Meta refuses the token.", action="Create a new one.")
         return Catalog(id=catalog_id, name="Toys", vertical=self.vertical, product_count=0)
 
@@ -71,6 +84,7 @@ def database_url(migrated_sqlite: Path, tmp_path: Path) -> str:
 @pytest.fixture
 def meta(monkeypatch: pytest.MonkeyPatch) -> type[FakeGraph]:
     FakeGraph.calls = []
+    FakeGraph.refused = {"revoked"}
     FakeGraph.vertical = "commerce"
     monkeypatch.setattr(registering, "Graph", FakeGraph)
     return FakeGraph

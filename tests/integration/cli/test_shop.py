@@ -8,7 +8,7 @@ from click.testing import Result
 from sqlalchemy import Engine, select
 
 from worker.database import tables
-from worker.database.engine import reading
+from worker.database.engine import reading, writing
 
 ADD = ["shop", "add", "acme", "--store", "feed", "--store-url", "https://shop.example/feed.csv", "--catalog", "1"]
 TOKEN = ["--token-env", "ACME_TOKEN"]
@@ -37,7 +37,7 @@ def test_a_shop_is_added_with_one_read_and_no_run(cli: Any, meta: Any, sent: lis
     (shop,) = json.loads(cli("shop", "list", "--json").stdout)
     assert (shop["shop"], shop["state"], shop["catalog"], shop["currency"]) == ("acme", "active", "1", "EUR")
     assert (shop["has_token"], shop["has_store_secret"]) == (True, False)
-    assert sorted(shop["schedules"]) == ["delta", "full", "volatile"]
+    assert sorted(shop["schedules"]) == ["audit", "delta", "full", "volatile"]
     assert json.loads(cli("runs", "--json").stdout) == []
 
 
@@ -65,6 +65,7 @@ def test_a_credential_that_cannot_be_one_stores_nothing(cli: Any, meta: Any) -> 
     assert json.loads(cli("shop", "list", "--json").stdout) == []
 
 
+@pytest.mark.invariant("I14")
 def test_a_secret_shows_up_nowhere(cli: Any, database_url: str) -> None:
     result = cli(*ADD, given="typed-token\n")
     shown = result.output + cli("shop", "show", "acme").output + cli("shop", "show", "acme", "--json").output
@@ -131,6 +132,25 @@ def test_a_shop_is_paused_and_resumed_with_its_reason(acme: Any, engine: Engine)
     assert events == ["shop.added", "shop.paused", "shop.resumed"]
 
 
+@pytest.mark.invariant("I11")
+@pytest.mark.fault("G7")
+def test_a_shop_whose_token_was_refused_is_resumed_by_one_probe_or_not_at_all(
+    acme: Any, meta: Any, engine: Engine
+) -> None:
+    with writing(engine) as connection:
+        connection.execute(tables.shop.update().values(state="needs_token", reason="Meta refuses the token."))
+    meta.calls.clear()
+    meta.refused.add("test-token")
+    assert refused(acme("shop", "resume", "acme")) == (
+        "Error: Meta refuses the token. Give it a new one: celery -A worker shop token acme.\n"
+    )
+    assert json.loads(acme("shop", "show", "acme", "--json").stdout)["state"] == "needs_token"
+    meta.refused.clear()
+    assert acme("shop", "resume", "acme").exit_code == 0
+    assert json.loads(acme("shop", "show", "acme", "--json").stdout)["state"] == "active"
+    assert meta.calls == [("test-token", "1")] * 2
+
+
 def test_a_new_token_is_tried_before_it_is_stored(acme: Any, meta: Any) -> None:
     acme("shop", "pause", "acme")
     assert "Meta refuses the token" in refused(acme("shop", "token", "acme", given="revoked\n"))
@@ -163,12 +183,22 @@ def test_a_cadence_is_changed_and_shown(acme: Any) -> None:
     assert schedules["delta"]["next_due"] is None
 
 
+def test_a_daily_job_follows_the_clock_of_its_zone_and_an_interval_does_not(acme: Any) -> None:
+    daily = acme("shop", "schedule", "acme", "full", "30 2 * * *", "--tz", "Asia/Kolkata")
+    assert daily.exit_code == 0
+    assert "21:00:00 UTC." in daily.stdout
+    often = acme("shop", "schedule", "acme", "delta", "H/30 * * * *", "--tz", "Asia/Kolkata")
+    assert often.stdout.endswith("It runs more than once a day, so it is counted in UTC and not in Asia/Kolkata.\n")
+    schedules = json.loads(acme("shop", "show", "acme", "--json").stdout)["schedules"]
+    assert (schedules["full"]["zone"], schedules["delta"]["zone"]) == ("Asia/Kolkata", "UTC")
+
+
 @pytest.mark.parametrize(
     ("args", "sentence"),
     [
         (["volatile", "often"], "'often'"),
         (["full", "0 1 * * *", "--tz", "Mars/Olympus"], "Mars/Olympus"),
-        (["audit", "0 1 * * *"], "not available in this version yet"),
+        (["audit", "weekly"], "'weekly'"),
     ],
 )
 def test_a_cadence_that_cannot_be_served_changes_nothing(acme: Any, args: list[str], sentence: str) -> None:
@@ -187,3 +217,26 @@ def test_text_is_shown_without_json(acme: Any) -> None:
     assert "H/15 * * * *" in acme("shop", "show", "acme").stdout
     assert "never" in acme("shop", "status").stdout
     assert "feed" in acme("shop", "kinds").stdout
+
+
+def test_limits_are_shown_changed_and_taken_back(acme: Any, engine: Engine) -> None:
+    defaults = {"missing": "10%", "rewritten": "50%", "repriced": "50%", "sold-out": "50%", "delete-after": "30d"}
+    assert json.loads(acme("shop", "limits", "acme", "--json").stdout) == {"shop": "acme", "limits": defaults}
+    acme("shop", "limits", "acme", "missing=25%", "delete-after=60d")
+    changed = json.loads(acme("shop", "limits", "acme", "repriced=12.5%", "missing=default", "--json").stdout)
+    expected = defaults | {"repriced": "12.5%", "delete-after": "60d"}
+    assert changed["limits"] == json.loads(acme("shop", "show", "acme", "--json").stdout)["limits"] == expected
+    assert "delete-after=60d" in acme("shop", "show", "acme").stdout
+    with reading(engine) as connection:
+        logged = connection.execute(select(tables.audit_log.c.event, tables.audit_log.c.detail)).all()
+    assert logged[1:] == [
+        ("shop.limited", {"changes": ["missing=25%", "delete-after=60d"]}),
+        ("shop.limited", {"changes": ["repriced=12.5%", "missing=default"]}),
+    ]
+
+
+@pytest.mark.parametrize("change", ["missing", "missing=", "lost=20%", "missing=0%", "sold-out=2d", "delete-after=20%"])
+def test_a_wrong_limit_changes_nothing(acme: Any, change: str) -> None:
+    result = acme("shop", "limits", "acme", "repriced=20%", change, "--json")
+    assert (result.exit_code, "error" in json.loads(result.stdout)) == (1, True)
+    assert json.loads(acme("shop", "limits", "acme", "--json").stdout)["limits"]["repriced"] == "50%"

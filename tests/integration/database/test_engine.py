@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Connection, Engine, make_url, text
+from sqlalchemy.exc import DBAPIError, OperationalError
 
+from tests.nemesis.proxy import Proxy
 from worker.database.engine import database_now, make_engine, reading, writing
 from worker.errors import BadInput, Transient
 
@@ -19,6 +22,7 @@ def test_what_is_written_is_there_after_the_block(engine: Engine) -> None:
         assert connection.execute(text("SELECT used_pct FROM budget")).scalar_one() == 1
 
 
+@pytest.mark.fault("N7")
 def test_a_block_that_raises_writes_nothing(engine: Engine) -> None:
     def insert_twice() -> None:
         with writing(engine) as connection:
@@ -38,6 +42,7 @@ def test_a_connection_that_has_read_can_write_later(engine: Engine) -> None:
         connection.execute(text("INSERT INTO budget (key, used_pct, blocks) VALUES ('app', 1, 0)"))
 
 
+@pytest.mark.fault("N7")
 def test_writers_wait_for_each_other_and_lose_nothing(engine: Engine) -> None:
     with writing(engine) as connection:
         connection.execute(text("INSERT INTO budget (key, used_pct, blocks) VALUES ('app', 0, 0)"))
@@ -125,6 +130,26 @@ def test_a_server_that_does_not_answer_is_named_without_its_password() -> None:
         pass
     assert "127.0.0.1:1" in str(caught.value)
     assert "hidden-word" not in str(caught.value)
+
+
+def ask_after(trouble: Callable[[], object], connection: Connection) -> None:
+    trouble()
+    connection.execute(text("SELECT 1"))
+
+
+@pytest.mark.fault("N24")
+@pytest.mark.parametrize("lost", [("up",), ("down",)])
+def test_a_server_that_has_gone_silent_is_given_up_and_connected_to_anew(postgres_server, lost) -> None:
+    url = make_url(postgres_server.make())
+    with Proxy((url.host, url.port)) as network:
+        engine = make_engine(url.set(port=network.port).render_as_string(hide_password=False), answer_s=0.5)
+        began = time.monotonic()
+        with pytest.raises(OperationalError, match="has not answered for"), writing(engine) as connection:
+            ask_after(lambda: network.half_open(*lost), connection)
+        assert time.monotonic() - began < 5
+        with writing(engine) as connection:
+            assert connection.execute(text("SELECT 1")).scalar_one() == 1
+        engine.dispose()
 
 
 @pytest.mark.parametrize("url", ["", "nonsense", "mysql://host/name"])

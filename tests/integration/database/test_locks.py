@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, select, text
+from sqlalchemy.exc import InternalError
 
+from tests.conftest import PostgresServer
+from worker import failpoints
 from worker.database import shops
 from worker.database.engine import make_engine, reading, writing
 from worker.database.locks import LEASE_TTL, Lease, acquire, draw_stamp, hold, is_held, lock_shop, release, release_dead
@@ -53,6 +58,8 @@ def test_a_lease_has_one_owner_until_it_is_released(engine: Engine) -> None:
     assert take(engine, shop_id, "two") == Lease(shop_id, "push", 2)
 
 
+@pytest.mark.invariant("I6")
+@pytest.mark.fault("N13")
 def test_who_was_paused_past_the_lease_is_fenced_and_writes_nothing(database_url: str) -> None:
     now = [1_800_000_000.0]
     engine = make_engine(database_url, clock=lambda: now[0])
@@ -130,3 +137,41 @@ def test_the_lease_of_a_shop_that_was_removed_is_lost(engine: Engine) -> None:
         hold(connection, first)
     with reading(engine) as connection:
         assert connection.execute(select(leases)).all() == []
+
+
+@pytest.mark.invariant("I6")
+@pytest.mark.fault("N13")
+def test_who_stands_still_in_a_transaction_loses_its_locks_and_commits_nothing(postgres_server: PostgresServer) -> None:
+    url = postgres_server.make_migrated()
+    engine = make_engine(url)
+    shop_id = add_shop(engine)
+    engine.dispose()  # nothing is open while we fork
+    pid = os.fork()
+    if pid == 0:
+        stand_still_while_drawing_a_stamp(url, shop_id)
+    _, status = os.waitpid(pid, os.WUNTRACED)
+    assert os.WIFSTOPPED(status)
+    with writing(engine) as connection:  # waits until the server ends the other's session
+        assert draw_stamp(connection, lock_shop(connection, shop_id)) == 1
+    os.kill(pid, signal.SIGCONT)
+    _, status = os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(status) == BROKEN
+    engine.dispose()
+    postgres_server.drop(url)
+
+
+BROKEN = 3
+
+
+def stand_still_while_drawing_a_stamp(url: str, shop_id: int) -> None:
+    code = 1
+    try:
+        failpoints.arm(failpoints.parse("lane.2-pick:stop-before"))
+        with writing(make_engine(url), "lane.2-pick") as connection:
+            # A minute by default; who waits for that tests nothing more.
+            connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = '300ms'"))
+            draw_stamp(connection, lock_shop(connection, shop_id))
+    except InternalError:  # as the driver calls a session that the server ended for its idleness
+        code = BROKEN
+    finally:
+        os._exit(code)

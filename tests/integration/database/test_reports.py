@@ -173,7 +173,8 @@ def test_an_unknown_run_is_named(engine: Engine) -> None:
 def test_the_status_of_a_new_shop_promises_and_has_nothing_yet(engine: Engine, acme: Shop) -> None:
     found = one_status(engine, acme)
     freshness = found.pop("freshness")
-    assert found == {"shop": "acme", "state": "active", "reason": None, "open_issues": 0, "pending_items": 0}
+    nothing = {"open_issues": 0, "pending_items": 0, "held_runs": []}
+    assert found == {"shop": "acme", "state": "active", "reason": None, **nothing}
     assert {job: (fresh["age_s"], fresh["promise_s"], fresh["met"]) for job, fresh in freshness.items()} == {
         "full": (None, 86_400, False),
         "delta": (None, 3600, False),
@@ -338,3 +339,19 @@ def test_an_archived_item_says_so(engine: Engine, acme: Shop, write: Callable[..
 def test_an_item_that_nobody_knows_is_named(engine: Engine, acme: Shop) -> None:
     with pytest.raises(BadInput, match="item 'sku-1' in the shop acme"), reading(engine) as connection:
         item(connection, acme, "sku-1")
+
+
+def test_what_an_audit_found_is_told_from_what_others_found(engine: Engine, acme: Shop, write: Any) -> None:
+    earlier, later = NOON - timedelta(days=7), NOON + timedelta(minutes=1)
+    write(tables.run, id="A", shop_id=acme.id, job="audit", started_at=NOON, created_at=NOON)
+    seen = {"sku-1": ("drift.price", later), "sku-2": ("drift.hidden", later), "sku-3": ("drift.price", earlier)}
+    for key, (code, at) in (seen | {"sku-4": ("orphan", later)}).items():
+        write(tables.issue, shop_id=acme.id, retailer_id=key, source="diagnostics", code=code, last_seen=at)
+    for key, at in {"sku-4": NOON, "sku-5": earlier}.items():
+        write(tables.orphan, shop_id=acme.id, retailer_id=key, last_seen_at=at)
+    fulls = {"F1": ("audit", earlier), "F2": ("manual", later)}
+    for number, (key, (trigger, at)) in enumerate((fulls | {"F3": ("audit", later)}).items()):
+        fire_time = NOON + timedelta(seconds=number)
+        write(tables.run, id=key, shop_id=acme.id, job="full", trigger=trigger, created_at=at, fire_time=fire_time)
+    with reading(engine) as connection:
+        assert reports.audit_findings(connection, "A") == (2, 1, "F3")

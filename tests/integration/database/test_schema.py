@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, inspect, text
 
-from worker.database import schema
+from worker.database import ledger, schema
 from worker.database.engine import make_engine, reading, writing
 from worker.database.tables import metadata
 from worker.errors import BadInput
@@ -58,13 +59,35 @@ def storage_details(connection: Connection) -> list[tuple[object, ...]]:
 
 
 def normalised(sql: str | None) -> list[str]:
-    """The lines of a CREATE statement in any order: constraints may come before or after one another."""
-    return sorted(line.strip().rstrip(",") for line in (sql or "").splitlines())
+    """The parts of a CREATE statement in any order: constraints may come before or after one another."""
+    # SQLite writes a column that was added later into the line of the last one.
+    lines = re.sub(r", (?=[a-z_]+ [A-Z])", ",\n", sql or "").splitlines()
+    return sorted(line.strip().rstrip(",") for line in lines)
 
 
 def test_the_head_in_the_code_is_the_last_migration() -> None:
     scripts = ScriptDirectory(str(Path(schema.__file__).parent / "migrations"))
     assert scripts.get_heads() == [schema.HEAD]
+
+
+@pytest.mark.fault("N20")
+def test_an_upgrade_keeps_the_rows_of_the_version_before(empty: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as before:
+        before.setattr(schema, "HEAD", "0001")
+        schema.upgrade(empty)
+    with writing(empty) as connection:
+        connection.execute(
+            text(
+                "INSERT INTO pending (shop_id, retailer_id, seq, src_fp, content_fp, volatile_fp, content_stamp, "
+                "volatile_stamp, status, status_stamp, band, lane, due_at, attempts, strikes, share_limit, uncertain, "
+                "content_quarantine, volatile_quarantine) "
+                "VALUES (1, 'sku-1', 7, 10, 100, 200, 5, 6, 0, 0, 0, 1, 9, 0, 0, 0, 0, 0, 0)"
+            )
+        )
+    assert schema.upgrade(empty) is True
+    with reading(empty) as connection:
+        (want,) = ledger.wanted(connection, 1, ["sku-1"]).values()
+    assert (want.seq, want.volatile_stamp, want.lane, want.delete_at) == (7, 6, 1, None)
 
 
 def test_an_upgrade_of_an_upgraded_database_does_nothing(engine: Engine) -> None:
@@ -82,6 +105,7 @@ def test_check_of_an_empty_database_names_the_remedy_and_changes_nothing(empty: 
         assert inspect(connection).get_table_names() == []
 
 
+@pytest.mark.fault("N20")
 def test_check_of_an_old_schema_names_the_remedy(engine: Engine) -> None:
     with writing(engine) as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '0000'"))
@@ -89,6 +113,7 @@ def test_check_of_an_old_schema_names_the_remedy(engine: Engine) -> None:
         schema.check(engine)
 
 
+@pytest.mark.fault("N20")
 def test_neither_check_nor_upgrade_touches_the_schema_of_a_newer_version(engine: Engine) -> None:
     with writing(engine) as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
@@ -98,6 +123,7 @@ def test_neither_check_nor_upgrade_touches_the_schema_of_a_newer_version(engine:
         schema.upgrade(engine)
 
 
+@pytest.mark.fault("N20")
 def test_a_migration_that_fails_leaves_nothing_behind(empty: Engine) -> None:
     with writing(empty) as connection:
         connection.execute(text("CREATE TABLE schedule (oops integer)"))
@@ -116,9 +142,10 @@ def test_only_embedded_databases_upgrade_by_themselves(empty: Engine) -> None:
             schema.ensure(empty)
 
 
+@pytest.mark.fault("N20")
 def test_workers_that_start_at_once_upgrade_exactly_once(empty_database_url: str) -> None:
     code = f"""
-from worker.database import schema
+from worker.database import ledger, schema
 from worker.database.engine import make_engine
 print(schema.upgrade(make_engine({empty_database_url!r})))
 """

@@ -162,11 +162,12 @@ def test_the_audit_log_keeps_who_did_what(engine: Engine) -> None:
     ]
 
 
-def test_a_new_shop_has_a_cadence_for_each_job_that_owes_freshness(engine: Engine) -> None:
+def test_a_new_shop_has_a_cadence_for_each_job(engine: Engine) -> None:
     shop_id = add(engine)
     with reading(engine) as connection:
         rows = schedules.of_shop(connection, shop_id)
     assert [(row.job, row.cron, row.zone, row.enabled) for row in rows] == [
+        ("audit", "H H * * H", "UTC", True),
         ("delta", "H * * * *", "UTC", True),
         ("full", "H H * * *", "UTC", True),
         ("volatile", "H/15 * * * *", "UTC", True),

@@ -45,6 +45,8 @@ def test_a_refused_connection_sent_nothing_and_is_transient() -> None:
 
 
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{", b"nonsense\r\n\r\n"])
+@pytest.mark.invariant("I5")
+@pytest.mark.fault("G19")
 def test_a_connection_that_ends_after_the_request_leaves_the_outcome_unknown(answer: bytes) -> None:
     with server(answer) as (url, received), pytest.raises(OutcomeUnknown):
         Graph(GraphConfig(base_url=url), "test-token").items_batch("7", [b'{"a":1}'], allow_upsert=True)

@@ -110,7 +110,7 @@ def test_beat_remembers_nothing_in_a_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     scheduler = FixedScheduler(app)
 
-    assert sorted(scheduler.schedule) == ["dispatch", "sweep"]
+    assert sorted(scheduler.schedule) == sorted(app.conf.beat_schedule)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -124,10 +124,13 @@ def test_the_tasks_have_the_names_that_others_rely_on():
         "worker.catalog.delta_sync",
         "worker.catalog.full_sync",
         "worker.catalog.volatile_push",
+        "worker.sync.audit",
         "worker.sync.dispatch",
         "worker.sync.pull",
+        "worker.sync.pulse",
         "worker.sync.push",
         "worker.sync.recover",
+        "worker.sync.retain",
         "worker.sync.settle",
         "worker.sync.sweep",
     ]

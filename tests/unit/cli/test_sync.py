@@ -94,14 +94,6 @@ def test_wrong_usage_with_json_is_one_document_and_the_usual_text(
     assert result.stderr.endswith(f"Error: {error}\n")
 
 
-@pytest.mark.parametrize("args", [["audit", "acme"], ["approve", "01J"], ["reject", "01J"]])
-def test_what_is_not_there_yet_says_so(args: list[str]) -> None:
-    result = invoke(*args)
-    assert (result.exit_code, result.stdout) == (1, "")
-    assert "is not available in this version yet." in result.stderr
-    assert "error" in json.loads(invoke(*args, "--json").stdout)
-
-
 @pytest.mark.parametrize(
     ("state", "code"), [("succeeded", 0), ("failed", 1), ("canceled", 1), ("superseded", 1), ("held", 3)]
 )

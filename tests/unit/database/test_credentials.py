@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -25,6 +27,7 @@ def test_the_same_secret_never_looks_the_same() -> None:
     assert first != second
 
 
+@pytest.mark.invariant("I14")
 def test_a_ciphertext_moved_to_another_shop_does_not_decrypt() -> None:
     blob = Keyring([NEW]).encrypt("test-token", shop_id=1, purpose="meta_token")
     with pytest.raises(Permanent, match="TOKEN_KEYS"):
@@ -38,6 +41,7 @@ def test_a_ciphertext_moved_to_another_column_does_not_decrypt() -> None:
 
 
 @pytest.mark.parametrize("blob", [b"", b"\x01", b"test-token", b"\x02" + b"x" * 60])
+@pytest.mark.fault("N22")
 def test_what_is_no_ciphertext_of_ours_is_refused_and_never_returned(blob: bytes) -> None:
     with pytest.raises(Permanent, match="TOKEN_KEYS"):
         Keyring([NEW]).decrypt(blob, shop_id=1, purpose="meta_token")
@@ -57,6 +61,7 @@ def test_an_old_key_still_decrypts_after_a_new_one_was_put_before_it() -> None:
     assert Keyring([NEW]).decrypt(fresh, shop_id=1, purpose="meta_token") == "test-token"
 
 
+@pytest.mark.fault("N22")
 def test_a_secret_of_a_dropped_key_is_refused() -> None:
     blob = Keyring([OLD]).encrypt("test-token", shop_id=1, purpose="meta_token")
     with pytest.raises(Permanent, match="not among TOKEN_KEYS"):
@@ -91,6 +96,21 @@ def test_a_damaged_key_file_is_refused_and_kept(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"shelfbeat\.key"):
         load_keyring([], f"sqlite:///{tmp_path}/shelfbeat.db")
     assert (tmp_path / "shelfbeat.key").read_text() == "oops"
+
+
+@pytest.mark.fault("N22")
+def test_a_missing_key_file_is_not_replaced_while_credentials_need_it(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/shelfbeat.db"
+    with closing(sqlite3.connect(tmp_path / "shelfbeat.db")) as database, database:
+        database.execute("CREATE TABLE shop (meta_token BLOB, store_secret BLOB)")
+    keyring = load_keyring([], url)
+    with closing(sqlite3.connect(tmp_path / "shelfbeat.db")) as database, database:
+        blob = keyring.encrypt("test-token", shop_id=1, purpose="meta_token")
+        database.execute("INSERT INTO shop VALUES (?, NULL)", (blob,))
+    (tmp_path / "shelfbeat.key").unlink()
+    with pytest.raises(BadInput, match="is missing, and stored credentials were encrypted with it"):
+        load_keyring([], url)
+    assert not (tmp_path / "shelfbeat.key").exists()
 
 
 def test_given_keys_make_no_file(tmp_path: Path) -> None:

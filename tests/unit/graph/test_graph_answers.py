@@ -73,6 +73,8 @@ NEITHER = [
 
 @pytest.mark.parametrize("http_status", [200, 400, 502])
 @pytest.mark.parametrize("body", NEITHER)
+@pytest.mark.invariant("I5")
+@pytest.mark.fault("G21")
 def test_an_answer_that_is_neither_result_nor_error_leaves_a_write_unknown(body: bytes, http_status: int) -> None:
     assert type(error_of(send, answering(body, http_status))) is OutcomeUnknown
 
@@ -113,6 +115,8 @@ def test_a_write_that_never_left_is_transient(failure: Exception) -> None:
         httpx.DecodingError("gzip"),
     ],
 )
+@pytest.mark.invariant("I5")
+@pytest.mark.fault("G19")
 def test_a_write_without_an_answer_is_unknown_and_a_read_transient(failure: Exception) -> None:
     assert type(error_of(send, Meta(failure))) is OutcomeUnknown
     assert type(error_of(status, Meta(failure))) is Transient
@@ -188,6 +192,7 @@ def test_the_outcome_of_a_batch_keeps_repeated_ids_and_totals() -> None:
         {"status": "finished", "errors": "many"},
     ],
 )
+@pytest.mark.invariant("I1")
 def test_an_outcome_that_cannot_be_read_is_asked_for_again_and_never_believed(entry: dict[str, Any]) -> None:
     assert type(error_of(status, answering({"data": [entry]}))) is Transient
 
@@ -199,6 +204,7 @@ def test_two_outcomes_for_one_handle_are_not_believed() -> None:
 @pytest.mark.parametrize(
     "message", ["Invalid parameter", "(#100) Invalid handle h-1", "Object with ID 'h-1' does not exist"]
 )
+@pytest.mark.fault("G17")
 def test_a_handle_that_meta_has_forgotten_is_told_apart(message: str) -> None:
     error = error_of(status, refusing(100, message))
     assert type(error) is HandleUnknown

@@ -104,6 +104,7 @@ def test_a_throttle_reaches_beyond_its_call(row: Row) -> None:
 
 
 @pytest.mark.parametrize("code", [98765, None, -1, 0, 99, 300])
+@pytest.mark.fault("G11")
 def test_an_error_nobody_knows_is_tried_again(code: int | None) -> None:
     assert type(translate(said(code, message="Something new"))) is Transient
 

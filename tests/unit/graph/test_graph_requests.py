@@ -155,6 +155,20 @@ def test_products_are_paged_by_cursor_and_the_next_address_is_never_followed() -
     ]
 
 
+def test_a_few_products_are_asked_for_by_their_ids() -> None:
+    meta = answering({"data": []}, headers={"X-App-Usage": '{"call_count":42}'})
+    page = meta.graph().products("77", limit=3, fields=("id",), retailer_ids=["a", 'b"&'])
+    assert page == ProductPage((), None, Usage(used_pct=42, regain_s=None))
+    assert [dict(r.url.params) for r in meta.requests] == [
+        {
+            "fields": "id",
+            "limit": "3",
+            "filter": '{"retailer_id":{"is_any":["a","b\\"&"]}}',
+            "locale": "en_US",
+        }
+    ]
+
+
 def test_usage_and_trace_come_with_the_answer() -> None:
     usage = '{"9":[{"type":"catalog_batch","call_count":71,"total_cputime":3,"total_time":9}]}'
     meta = answering(ACCEPTED, headers={"X-Business-Use-Case-Usage": usage, "X-Fb-Trace-Id": "T1"})

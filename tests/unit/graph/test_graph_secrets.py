@@ -44,6 +44,7 @@ FAILURES = [
 
 @pytest.mark.parametrize("failure", FAILURES)
 @pytest.mark.parametrize("call", ["items_batch", "batch_status", "catalog", "products"])
+@pytest.mark.invariant("I14")
 def test_no_error_holds_a_secret(failure: httpx.Response | Exception, call: str) -> None:
     graph = Meta(failure).graph(app_secret=SECRET)
     calls = {

@@ -61,10 +61,12 @@ def test_parts_of_a_percent_are_rounded_up() -> None:
         '{"1":[{"estimated_time_to_regain_access":99999999}]}',
     ],
 )
+@pytest.mark.fault("G22")
 def test_a_malformed_header_says_nothing(header: str) -> None:
     assert usage({BUSINESS: header}) is None
 
 
+@pytest.mark.fault("G22")
 def test_no_header_says_nothing() -> None:
     assert usage({}) is None
 

@@ -1,20 +1,21 @@
-"""Tables of what one observation changes, and of what is sent for it."""
+"""What one observation of an item changes."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
-from tests.unit.items.wants import LATER, NO_FLOORS, NOW, acked, hidden, seen, seen_volatile, want
-from worker.items.diff import (
+from tests.unit.items.wants import LATER, NO_FLOORS, NOW, RESTING, acked, hidden, seen, seen_volatile, want
+from worker.items.diff import observe, observe_absent, observe_volatile, plan
+from worker.items.states import (
     ACTIVE,
     ARCHIVED,
     BY_META,
     BY_RULES,
     FAR,
+    GONE,
     IN_THIS_CHUNK,
     LANE_CONTENT,
+    LANE_DELETE,
     LANE_STATUS,
     LANE_VOLATILE,
     NOT_QUARANTINED,
@@ -28,16 +29,7 @@ from worker.items.diff import (
     Seen,
     SeenVolatile,
     Want,
-    carries_volatile,
-    observe,
-    observe_absent,
-    observe_volatile,
-    plan,
-    routed,
 )
-
-RESTING: dict[str, Any] = {"attempts": 1, "retry_at": LATER}
-RIPE: dict[str, Any] = {"attempts": 1, "retry_at": NOW}
 
 
 def whole(known: Acked | None, row: Want | None, observation: Seen, floors: Floors = NO_FLOORS) -> Change:
@@ -55,104 +47,6 @@ def absent(known: Acked | None, row: Want | None, stamp: int = 9) -> Change:
 def changed(change: Change) -> Want:
     assert change.want is not None
     return change.want
-
-
-@pytest.mark.parametrize(
-    ("known", "row", "op"),
-    [
-        pytest.param(None, want(), Op.CONTENT, id="Meta does not have it: created whole"),
-        pytest.param(acked(), want(), Op.DROP, id="Meta has it as desired"),
-        pytest.param(acked(), want(content_fp=101), Op.CONTENT, id="another content"),
-        pytest.param(acked(), want(volatile_fp=201), Op.VOLATILE, id="another price"),
-        pytest.param(
-            acked(), want(volatile_fp=201, payload_id=None), Op.VOLATILE, id="a price alone needs no content at hand"
-        ),
-        pytest.param(acked(), want(content_fp=101, volatile_fp=201), Op.CONTENT, id="both: one record"),
-        pytest.param(
-            acked(), want(content_fp=101, volatile_fp=201, lane=LANE_VOLATILE), Op.VOLATILE, id="both, but urgent"
-        ),
-        pytest.param(acked(), want(uncertain=UNCERTAIN_CONTENT), Op.CONTENT, id="uncertain content, though equal"),
-        pytest.param(acked(), want(uncertain=UNCERTAIN_VOLATILE), Op.VOLATILE, id="uncertain price, though equal"),
-        pytest.param(acked(), want(uncertain=UNCERTAIN_CONTENT | UNCERTAIN_VOLATILE), Op.CONTENT, id="both uncertain"),
-        pytest.param(hidden(), want(), Op.CONTENT, id="hidden at Meta and wanted as it was: sent whole"),
-        pytest.param(hidden(), want(volatile_fp=201, lane=LANE_VOLATILE), Op.CONTENT, id="hidden: no price alone"),
-        pytest.param(acked(), want(status=ARCHIVED), Op.ARCHIVE, id="to be hidden"),
-        pytest.param(hidden(), want(status=ARCHIVED), Op.DROP, id="hidden already"),
-        pytest.param(
-            hidden(), want(status=ARCHIVED, uncertain=UNCERTAIN_CONTENT), Op.ARCHIVE, id="perhaps not hidden any more"
-        ),
-        pytest.param(None, want(status=ARCHIVED), Op.DROP, id="gone before it was sent"),
-        pytest.param(
-            None, want(status=ARCHIVED, uncertain=UNCERTAIN_CONTENT), Op.ARCHIVE, id="gone, and perhaps created"
-        ),
-    ],
-)
-def test_what_is_sent(known: Acked | None, row: Want, op: Op) -> None:
-    assert plan(known, row, NOW) is op
-
-
-@pytest.mark.parametrize(
-    ("known", "row", "op"),
-    [
-        (None, want(content_quarantine=BY_RULES), Op.WAIT),
-        (None, want(volatile_quarantine=BY_RULES), Op.WAIT),
-        (None, want(content_quarantine=BY_META, volatile_quarantine=BY_META, **RESTING), Op.WAIT),
-        (None, want(content_quarantine=BY_META, volatile_quarantine=BY_META, **RIPE), Op.CONTENT),
-        (acked(), want(content_fp=101, content_quarantine=BY_RULES), Op.WAIT),
-        (acked(), want(content_fp=101, content_quarantine=BY_META, **RESTING), Op.WAIT),
-        (acked(), want(content_fp=101, content_quarantine=BY_META, **RIPE), Op.CONTENT),
-        # Content in quarantine does not stop the prices of an item that Meta has.
-        (acked(), want(content_fp=101, volatile_fp=201, content_quarantine=BY_RULES), Op.VOLATILE),
-        (acked(), want(content_fp=101, volatile_fp=201, content_quarantine=BY_META, **RESTING), Op.VOLATILE),
-        # Nor does a price in quarantine stop the content.
-        (acked(), want(content_fp=101, volatile_fp=201, volatile_quarantine=BY_META, **RESTING), Op.CONTENT),
-        (acked(), want(volatile_fp=201, volatile_quarantine=BY_META, **RESTING), Op.WAIT),
-        (hidden(), want(volatile_quarantine=BY_META, **RESTING), Op.CONTENT),
-        (acked(), want(status=ARCHIVED, content_quarantine=BY_META, **RESTING), Op.WAIT),
-        (acked(), want(status=ARCHIVED, content_quarantine=BY_META, **RIPE), Op.ARCHIVE),
-        # Content that is not at hand cannot be sent.
-        (acked(), want(content_fp=101, payload_id=None), Op.WAIT),
-    ],
-)
-def test_quarantine_is_per_half(known: Acked | None, row: Want, op: Op) -> None:
-    assert plan(known, row, NOW) is op
-
-
-@pytest.mark.parametrize(
-    ("row", "carried"),
-    [
-        (want(), True),
-        (want(volatile=None), False),
-        (want(volatile_quarantine=BY_RULES), False),
-        (want(volatile_quarantine=BY_META, **RESTING), False),
-        (want(volatile_quarantine=BY_META, **RIPE), True),
-    ],
-)
-def test_a_whole_record_leaves_a_refused_price_out(row: Want, carried: bool) -> None:
-    assert carries_volatile(row, NOW) is carried
-
-
-@pytest.mark.parametrize(
-    ("known", "row", "lane", "due_at"),
-    [
-        (acked(), want(content_fp=101), LANE_CONTENT, NOW),
-        (acked(), want(volatile_fp=201), LANE_VOLATILE, NOW),
-        (acked(), want(status=ARCHIVED), LANE_STATUS, NOW),
-        (acked(), want(content_fp=101, content_quarantine=BY_RULES), LANE_CONTENT, FAR),
-        (acked(), want(content_fp=101, content_quarantine=BY_META, **RESTING), LANE_CONTENT, LATER),
-        # Meta's quarantine is over; what holds it now is ours, and time alone changes nothing.
-        (None, want(content_quarantine=BY_RULES, volatile_quarantine=BY_META, **RIPE), LANE_CONTENT, FAR),
-        (acked(), want(content_fp=101, payload_id=None), LANE_CONTENT, FAR),
-    ],
-)
-def test_where_and_when_it_waits(known: Acked | None, row: Want, lane: int, due_at: int) -> None:
-    placed = routed(known, row, NOW)
-    assert (placed.lane, placed.due_at) == (lane, due_at)
-
-
-def test_urgent_prices_go_first_even_where_content_waits_too() -> None:
-    placed = routed(acked(), want(content_fp=101, volatile_fp=201), NOW, urgent=True)
-    assert (placed.lane, placed.due_at, plan(acked(), placed, NOW)) == (LANE_VOLATILE, NOW, Op.VOLATILE)
 
 
 # Whole records
@@ -211,6 +105,7 @@ def test_a_stale_record_changes_nothing(observation: Seen, content_fp: int | Non
     assert (row and row.content_fp, row and row.volatile_fp) == (content_fp, volatile_fp)
 
 
+@pytest.mark.invariant("I7")
 def test_the_halves_of_a_record_are_stale_apart() -> None:
     record = seen(stamp=7, content_fp=101, volatile_fp=201)
     newer_price = changed(whole(acked(volatile_stamp=8), None, record))
@@ -231,6 +126,7 @@ def test_a_page_from_before_a_complete_pull_is_late(
     assert (row and row.content_fp, row and row.volatile_fp) == (content_fp, volatile_fp)
 
 
+@pytest.mark.invariant("I7")
 def test_a_late_page_does_not_bring_back_what_a_newer_complete_pull_missed() -> None:
     assert whole(None, None, seen(), Floors(10, 0)) == NOTHING
 
@@ -350,7 +246,7 @@ def test_a_new_price_frees_the_price_and_not_the_content() -> None:
 
 def test_what_a_complete_pull_missed_is_archived() -> None:
     row = changed(absent(acked(), None))
-    assert (row.status, row.status_stamp, row.src_fp, row.lane) == (ARCHIVED, 9, 0, LANE_STATUS)
+    assert (row.status, row.status_stamp, row.src_fp, row.lane) == (GONE, 9, 0, LANE_STATUS)
     assert (row.content_fp, row.volatile_fp, plan(acked(), row, NOW)) == (100, 200, Op.ARCHIVE)
 
 
@@ -358,8 +254,8 @@ def test_what_a_complete_pull_missed_is_archived() -> None:
     ("known", "row"),
     [
         pytest.param(None, None, id="nobody knows it"),
-        pytest.param(hidden(), None, id="hidden"),
         pytest.param(acked(), want(status=ARCHIVED), id="to be hidden"),
+        pytest.param(hidden(), want(status=GONE, delete_at=LATER), id="gone already"),
         pytest.param(acked(content_stamp=10), None, id="content acknowledged later"),
         pytest.param(acked(volatile_stamp=10), None, id="price acknowledged later"),
         pytest.param(acked(), want(content_stamp=10), id="content desired later"),
@@ -368,6 +264,11 @@ def test_what_a_complete_pull_missed_is_archived() -> None:
 )
 def test_absence_changes_nothing_where_something_newer_is_known(known: Acked | None, row: Want | None) -> None:
     assert absent(known, row) == NOTHING
+
+
+def test_what_is_hidden_already_and_missed_is_to_be_deleted() -> None:
+    row = changed(absent(hidden(), None))
+    assert (row.status, row.delete_at, row.lane, plan(hidden(), row, NOW)) == (GONE, None, LANE_DELETE, Op.DELETE)
 
 
 def test_a_creation_that_was_never_sent_and_is_missed_is_dropped() -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.items.wants import ACKED, FLOORS, LATER, NOW, SEEN, SEEN_VOLATILE, wants
-from worker.items.diff import (
+from worker.items.diff import carries_volatile, observe, observe_absent, observe_volatile, plan, routed
+from worker.items.states import (
     ACTIVE,
+    ARCHIVED,
     BY_META,
+    GONE,
     LANE_CONTENT,
+    LANE_DELETE,
     LANE_STATUS,
     LANE_VOLATILE,
     NOTHING,
@@ -21,12 +26,6 @@ from worker.items.diff import (
     Seen,
     SeenVolatile,
     Want,
-    carries_volatile,
-    observe,
-    observe_absent,
-    observe_volatile,
-    plan,
-    routed,
 )
 
 KNOWN = st.tuples(st.none() | ACKED, st.none() | wants())
@@ -55,6 +54,7 @@ def stamps(known: tuple[Acked | None, Want | None]) -> tuple[int, int]:
 
 @thoroughly
 @given(KNOWN, OBSERVATIONS, FLOORS)
+@pytest.mark.invariant("I7")
 def test_what_is_stale_never_replaces_what_is_newer_half_by_half(
     known: tuple[Acked | None, Want | None], observation: Seen | SeenVolatile | int, floors: Floors
 ) -> None:
@@ -76,6 +76,7 @@ def test_what_is_stale_never_replaces_what_is_newer_half_by_half(
 
 @thoroughly
 @given(KNOWN, SEEN | SEEN_VOLATILE, FLOORS)
+@pytest.mark.invariant("I7")
 def test_nothing_from_before_a_complete_pull_is_believed(
     known: tuple[Acked | None, Want | None], observation: Seen | SeenVolatile, floors: Floors
 ) -> None:
@@ -128,9 +129,10 @@ def test_a_want_is_due_in_the_lane_of_what_is_sent_for_it_or_rests_until_later(
     if op is Op.WAIT:
         assert placed.due_at > NOW
         return
-    assert placed.due_at == NOW
+    assert placed.due_at == (max(NOW, row.delete_at or NOW) if op is Op.DELETE else NOW)
     if op is not Op.DROP:
-        assert placed.lane == {Op.VOLATILE: LANE_VOLATILE, Op.CONTENT: LANE_CONTENT, Op.ARCHIVE: LANE_STATUS}[op]
+        lanes = {Op.VOLATILE: LANE_VOLATILE, Op.CONTENT: LANE_CONTENT, Op.ARCHIVE: LANE_STATUS, Op.DELETE: LANE_DELETE}
+        assert placed.lane == lanes[op]
 
 
 @thoroughly
@@ -142,6 +144,7 @@ def test_a_place_in_the_lane_is_kept(acked: Acked | None, row: Want) -> None:
 
 @thoroughly
 @given(st.none() | ACKED, wants())
+@pytest.mark.invariant("I3")
 def test_what_is_sent_for_an_item_brings_meta_to_what_is_desired(acked: Acked | None, row: Want) -> None:
     """At most two calls, whichever comes first; quarantine apart, nothing else remains."""
     assume(row.volatile is not None or not needs_volatile(acked, row))
@@ -155,7 +158,7 @@ def test_what_is_sent_for_an_item_brings_meta_to_what_is_desired(acked: Acked | 
     if op is Op.DROP and acked is not None and row.status == ACTIVE:
         assert (acked.content_fp, acked.volatile_fp, acked.archived) == (row.content_fp, row.volatile_fp, False)
     if op is Op.DROP and row.status != ACTIVE:
-        assert acked is None or acked.archived
+        assert acked is None or (acked.archived and row.status == ARCHIVED)
     if op is Op.DROP and row.status == ACTIVE:
         assert not row.uncertain
     if op is Op.WAIT:
@@ -167,7 +170,9 @@ def needs_volatile(acked: Acked | None, row: Want) -> bool:
     return acked is None or bool(row.uncertain & UNCERTAIN_VOLATILE) or row.volatile_fp != acked.volatile_fp
 
 
-def after_accepting(acked: Acked | None, row: Want, op: Op) -> tuple[Acked, Want]:
+def after_accepting(acked: Acked | None, row: Want, op: Op) -> tuple[Acked | None, Want]:
+    if op is Op.DELETE:
+        return None, row._replace(uncertain=0)
     before = acked or Acked(7, 0, 0, 0, 0, 0, 0)
     if op is Op.ARCHIVE:
         return before._replace(state=1), row._replace(uncertain=0)
@@ -189,3 +194,37 @@ def test_an_item_that_meta_does_not_have_is_never_sent_in_part(acked: Acked | No
             assert carries_volatile(row, LATER)
     elif acked.archived:
         assert op is not Op.VOLATILE
+
+
+@thoroughly
+@given(st.none() | ACKED, wants())
+@pytest.mark.invariant("I9")
+def test_only_what_is_gone_and_certainly_hidden_is_deleted(acked: Acked | None, row: Want) -> None:
+    if plan(acked, row, NOW) is Op.DELETE:
+        assert (row.status, row.uncertain & 1) == (GONE, 0)
+        assert acked is not None
+        assert acked.archived
+
+
+@thoroughly
+@given(KNOWN, SEEN, FLOORS)
+def test_whatever_is_observed_in_the_store_is_deleted_no_more(
+    known: tuple[Acked | None, Want | None], observation: Seen, floors: Floors
+) -> None:
+    after = observed(known, observation, floors).want
+    if (
+        after is not None
+        and after.status_stamp == observation.stamp != (known[1] or after._replace(status_stamp=0)).status_stamp
+    ):
+        assert after.status != GONE
+        assert after.delete_at is None
+
+
+@thoroughly
+@given(ACKED, wants(), SEEN)
+def test_the_return_of_what_is_gone_brings_both_halves(acked: Acked, row: Want, observation: Seen) -> None:
+    row = row._replace(status=GONE, volatile_stamp=0, payload_id=None, volatile=None)
+    back = observed((acked, row), observation._replace(archived=False, content_ok=True), Floors(0, 99)).want
+    if back is not None and back.status == ACTIVE:
+        assert back.payload_id is not None
+        assert back.volatile is not None

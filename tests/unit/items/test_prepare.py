@@ -181,6 +181,7 @@ def test_values_are_sent_in_metas_form(field: str, given: Any, expected: Any) ->
     assert sent(shirt(**{field: given})).get(field) == expected
 
 
+@pytest.mark.fault("S17")
 def test_lists_keep_what_is_good_of_them() -> None:
     item = shirt(additional_image_link=["https://a.example/1.jpg", "x", *["https://a.example/2.jpg"] * 60])
     assert len(sent(item)["additional_image_link"]) == 50

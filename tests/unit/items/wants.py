@@ -6,12 +6,14 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from worker.items.diff import (
+from worker.items.states import (
     ACTIVE,
     ARCHIVED,
     BY_META,
     BY_RULES,
+    GONE,
     LANE_CONTENT,
+    LANE_DELETE,
     LANE_STATUS,
     LANE_VOLATILE,
     NOT_QUARANTINED,
@@ -25,6 +27,9 @@ from worker.items.diff import (
 NOW = 1_800_000_000_000
 LATER = NOW + 3_600_000
 NO_FLOORS = Floors(0, 0)
+
+RESTING: dict[str, Any] = {"attempts": 1, "retry_at": LATER}
+RIPE: dict[str, Any] = {"attempts": 1, "retry_at": NOW}
 
 
 def acked(**changes: Any) -> Acked:
@@ -41,7 +46,7 @@ def want(**changes: Any) -> Want:
     """The same item as the store says it is, its content at hand; equal to ``acked()`` as it stands."""
     row = Want(
         7, 10, 100, 200, 5, 5, ACTIVE, 0, 0, 3, 0, 50, b"v200", LANE_CONTENT, NOW, None, 0, None, 0, 0, 0,
-        NOT_QUARANTINED, NOT_QUARANTINED, None, "run-1", None,
+        NOT_QUARANTINED, NOT_QUARANTINED, None, "run-1", None, None,
     )  # fmt: skip
     return row._replace(**changes)
 
@@ -76,11 +81,11 @@ def wants(draw: st.DrawFn) -> Want:
         volatile_fp=draw(VOLATILES),
         content_stamp=draw(STAMPS),
         volatile_stamp=draw(STAMPS),
-        status=draw(st.sampled_from((ACTIVE, ARCHIVED))),
+        status=draw(st.sampled_from((ACTIVE, ARCHIVED, GONE))),
         status_stamp=draw(STAMPS),
         payload_id=draw(st.sampled_from((None, 3))),
         volatile=draw(st.sampled_from((None, b"v200"))),
-        lane=draw(st.sampled_from((LANE_VOLATILE, LANE_CONTENT, LANE_STATUS))),
+        lane=draw(st.sampled_from((LANE_VOLATILE, LANE_CONTENT, LANE_STATUS, LANE_DELETE))),
         batch_id=draw(st.sampled_from((None, 1))),
         uncertain=draw(st.integers(0, 3)),
         content_quarantine=draw(QUARANTINES),
@@ -88,6 +93,8 @@ def wants(draw: st.DrawFn) -> Want:
         strikes=draw(st.integers(0, 3)),
         share_limit=draw(st.sampled_from((0, 1))),
     )
+    if row.status == GONE:
+        row = row._replace(delete_at=draw(st.sampled_from((None, NOW - 1, NOW, LATER))))
     if BY_META in (row.content_quarantine, row.volatile_quarantine):
         row = row._replace(attempts=draw(st.integers(1, 3)), retry_at=draw(st.sampled_from((NOW - 1, NOW, LATER))))
     return row

@@ -65,6 +65,7 @@ def test_lines_of_other_libraries_have_the_same_shape(capsys):
         ("the word canary-secret itself", "the word [secret] itself"),
     ],
 )
+@pytest.mark.invariant("I14")
 def test_no_secret_is_written(text, written, capsys):
     logs.configure("json", level=logging.INFO, secrets=["canary-secret"])
     logging.getLogger("any").warning(text)

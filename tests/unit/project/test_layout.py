@@ -81,6 +81,7 @@ def test_no_test_replaces_the_worker_by_a_function_call() -> None:
     assert [str(path) for path in texts if eager in path.read_text()] == []
 
 
+@pytest.mark.invariant("I14")
 def test_tasks_take_nothing_but_ids() -> None:
     from worker.app import app
 

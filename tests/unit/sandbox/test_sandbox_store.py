@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 from collections import Counter
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -55,6 +56,8 @@ def test_every_form_carries_the_same_items() -> None:
         assert gzip.decompress(store.document("feed", f"{form}.gz").body) == body
         rows = list(csv.DictReader(io.StringIO(body.decode(), newline=""), delimiter=delimiter))
         assert [row["id"] for row in rows] == ids
+    root = ET.fromstring(store.document("feed", "xml").body)
+    assert [found.text or "" for found in root.iter("{http://base.google.com/ns/1.0}id")] == ids
 
 
 def test_a_change_moves_both_validators_and_only_of_its_feed() -> None:
@@ -90,6 +93,6 @@ def test_a_shrunken_feed_is_well_formed_and_keeps_the_first_items() -> None:
 
 def test_feeds_and_forms_that_do_not_exist_are_not_found() -> None:
     store = SampleStore(1, 40)
-    for feed, form in (("feed-eur", "csv"), ("feed", "xml"), ("feed", "")):
+    for feed, form in (("feed-eur", "csv"), ("feed", "pdf"), ("feed", "")):
         with pytest.raises(NoSuchItem):
             store.document(feed, form)

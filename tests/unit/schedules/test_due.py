@@ -21,6 +21,8 @@ def test_a_slot_is_due_at_its_own_instant_and_not_before() -> None:
     assert due([slot(at=NOW + timedelta(microseconds=1))], NOW) == []
 
 
+@pytest.mark.invariant("I8")
+@pytest.mark.fault("N15")
 def test_slots_missed_in_an_outage_are_one_run_named_by_the_first() -> None:
     missed = slot(at=NOW - timedelta(days=2))
     assert due([missed], NOW) == [Move(missed, NOW - timedelta(days=2), NEXT_MINUTE)]
@@ -46,6 +48,7 @@ def test_a_row_that_cannot_be_read_is_reported_and_the_others_run(cron: str, zon
 
 @given(st.lists(st.timedeltas(timedelta(days=-9), timedelta(days=9)), max_size=20))
 @settings(deadline=None)
+@pytest.mark.invariant("I8")
 def test_after_a_dispatch_nothing_is_due_at_the_same_instant(offsets: list[timedelta]) -> None:
     slots = [slot(n, at=NOW + offset) for n, offset in enumerate(offsets)]
     moves = due(slots, NOW)

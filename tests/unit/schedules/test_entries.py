@@ -6,7 +6,7 @@ import sys
 from schedules import entries
 
 
-def test_beat_sends_a_dispatch_and_a_sweep_that_do_not_pile_up() -> None:
+def test_beat_sends_a_handful_of_entries_that_do_not_pile_up() -> None:
     assert entries() == {
         "dispatch": {
             "task": "worker.sync.dispatch",
@@ -14,6 +14,15 @@ def test_beat_sends_a_dispatch_and_a_sweep_that_do_not_pile_up() -> None:
             "options": {"queue": "control", "expires": 60.0},
         },
         "sweep": {"task": "worker.sync.sweep", "schedule": 30.0, "options": {"queue": "control", "expires": 60.0}},
+        "retain": {"task": "worker.sync.retain", "schedule": 300.0, "options": {"queue": "control", "expires": 60.0}},
+        **{
+            f"pulse-{queue}": {
+                "task": "worker.sync.pulse",
+                "schedule": 30.0,
+                "options": {"queue": queue, "expires": 60.0},
+            }
+            for queue in ("volatile", "delta", "full", "push", "settle")
+        },
     }
 
 

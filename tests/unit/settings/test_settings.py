@@ -148,3 +148,26 @@ def test_a_file_that_is_no_text_is_named(tmp_path, monkeypatch):
     with pytest.raises(BadInput, match=r"^The file \.env in "):
         read_settings()
     assert Path(tmp_path / ".env").exists()
+
+
+@pytest.mark.parametrize("address", ["https://graph.facebook.com", "http://sandbox:8000", "https://127.0.0.1.example"])
+def test_failpoints_are_refused_where_meta_may_be_real(address, monkeypatch):
+    monkeypatch.setenv("META_GRAPH_URL", address)
+    monkeypatch.setenv("FAILPOINTS", "lane.5-post:kill")
+
+    with pytest.raises(BadInput) as refusal:
+        read_settings()
+    assert str(refusal.value) == (
+        "FAILPOINTS is wrong: it makes processes fail on purpose, which is only for a META_GRAPH_URL on loopback."
+    )
+
+
+def test_failpoints_name_steps_that_exist(monkeypatch):
+    monkeypatch.setenv("META_GRAPH_URL", "http://127.0.0.1:8765")
+    monkeypatch.setenv("FAILPOINTS", "lane.5-past:kill")
+
+    with pytest.raises(BadInput, match=r"^FAILPOINTS is wrong: there is no step 'lane\.5-past', docs/failpoints\.md"):
+        read_settings()
+    read_settings.cache_clear()
+    monkeypatch.setenv("FAILPOINTS", "lane.5-post:kill,settle.4-conclude:commit-unknown:2")
+    assert read_settings().failpoints == "lane.5-post:kill,settle.4-conclude:commit-unknown:2"

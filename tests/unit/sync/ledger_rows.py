@@ -13,7 +13,7 @@ from worker.database.engine import make_engine, writing
 from worker.database.locks import lock_shop
 from worker.database.tables import batch, issue, run, shop
 from worker.database.types import to_ms
-from worker.items.diff import Acked, Want
+from worker.items.states import Acked, Want
 from worker.sync.context import Context, Limits
 from worker.sync.manifest import Line, pack
 

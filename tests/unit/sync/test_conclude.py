@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.items.wants import acked, hidden, want
 from tests.unit.sync.ledger_rows import Ledger
-from worker.items.diff import (
+from worker.items.states import (
     ARCHIVED,
     BY_META,
     LANE_CONTENT,
@@ -84,6 +84,7 @@ def _runs(ledger: Ledger) -> None:
                      volatile_stamp=9, state=10), id="shown again"),
     ],
 )  # fmt: skip
+@pytest.mark.invariant("I1")
 def test_the_snapshot_takes_what_the_manifest_says_was_sent(
     ledger: Ledger, before: Acked | None, row: Want, sent: Line, after: Acked
 ) -> None:
@@ -93,6 +94,7 @@ def test_the_snapshot_takes_what_the_manifest_says_was_sent(
     assert counted(ledger) == (1, 0)
 
 
+@pytest.mark.invariant("I1", "I3")
 def test_what_the_store_said_meanwhile_stays_to_be_sent_and_belongs_to_who_found_it(ledger: Ledger) -> None:
     ledger.know("a", acked(), wanted(content_fp=102, run_id="run-3"))
     accept(ledger, line())
@@ -211,6 +213,7 @@ def test_removing_what_meta_does_not_have_is_success(ledger: Ledger) -> None:
         (ARCHIVE, UNCERTAIN_CONTENT),
     ],
 )
+@pytest.mark.invariant("I5")
 def test_an_unknown_outcome_leaves_a_doubt_about_what_was_carried(ledger: Ledger, parts: int, doubt: int) -> None:
     ledger.know("a", acked(), wanted())
     reopen(ledger, line(parts), uncertain=True)
@@ -229,6 +232,7 @@ def test_what_was_not_taken_goes_again_without_a_trace(ledger: Ledger) -> None:
     assert (found.batch_id, found.due_at, counted(ledger)) == (None, ledger.now_ms + 5000, (0, 0))
 
 
+@pytest.mark.invariant("I10")
 def test_every_second_strike_halves_the_call_and_alone_an_item_is_put_to_rest(ledger: Ledger) -> None:
     lines = [line(retailer_id=name) for name in "abcd"]
     for one in lines:

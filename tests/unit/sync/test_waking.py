@@ -10,7 +10,7 @@ from tests.unit.items.wants import want
 from tests.unit.sync.ledger_rows import Ledger
 from worker.database import budgets, shops
 from worker.database.locks import acquire, release
-from worker.items.diff import FAR
+from worker.items.states import FAR
 from worker.sync.context import Wake
 from worker.sync.waking import arrived, wake_lane, wake_push, wake_settle
 

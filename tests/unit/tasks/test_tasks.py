@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import nullcontext
 
 import pytest
+import structlog
+from celery.app.trace import build_tracer
 from kombu.exceptions import OperationalError
 
 from worker.app import app
@@ -60,6 +62,7 @@ def events(monkeypatch):
 def test_a_wake_up_becomes_a_message_with_ids_only_and_a_readable_label(sent):
     wakes = [
         Wake("pull", "01JRUN", label="shop=acme volatile", job="volatile"),
+        Wake("audit", "01JRUN", label="shop=acme audit", job="audit"),
         Wake("push", "7", label="shop=acme push"),
         Wake("settle", "7", delay_s=2.5),
     ]
@@ -67,11 +70,13 @@ def test_a_wake_up_becomes_a_message_with_ids_only_and_a_readable_label(sent):
     assert messages.enqueue(wakes) is True
     assert sent.messages == [
         ("worker.sync.pull", ["01JRUN"], "volatile", None, "shop=acme volatile"),
+        ("worker.sync.audit", ["01JRUN"], "full", None, "shop=acme audit"),
         ("worker.sync.push", [7], "push", None, "shop=acme push"),
         ("worker.sync.settle", [7], "settle", 2.5, "7"),
     ]
 
 
+@pytest.mark.fault("N1", "N3")
 def test_a_broker_that_is_away_fails_nothing(monkeypatch):
     monkeypatch.setattr(app, "send_task", Sent(away=True))
 
@@ -134,10 +139,11 @@ def test_a_task_that_lost_its_lease_ends_silently(sent, context, monkeypatch):
     assert sent.messages == []
 
 
+@pytest.mark.fault("N7")
 def test_a_slice_is_tried_again_while_the_database_is_away_and_for_nothing_else():
     from sqlalchemy.exc import InterfaceError, OperationalError
 
-    for task in (slices.pull, slices.push, slices.settle):
+    for task in (slices.pull, slices.audit, slices.push, slices.settle):
         assert task.autoretry_for == (Transient, OperationalError, InterfaceError)
         assert task.max_retries == 20
 
@@ -149,15 +155,20 @@ def test_a_public_task_asks_for_a_run_and_sends_its_wake_ups(sent, context, even
 
     def request_run(given, slug, job):
         asked.append((slug, job))
-        return RunTicket("01JRUN", "queued", [Wake("pull", "01JRUN", label=f"shop={slug} {job}", job=job)])
+        task = "audit" if job == "audit" else "pull"
+        return RunTicket("01JRUN", "queued", [Wake(task, "01JRUN", label=f"shop={slug} {job}", job=job)])
 
     monkeypatch.setattr(catalog, "request_run", request_run)
     tasks = (catalog.full_sync, catalog.delta_sync, catalog.volatile_push, catalog.audit)
 
-    assert [task("acme") for task in tasks] == ["run 01JRUN queued; next: pull"] * 4
+    assert [task("acme") for task in tasks] == [
+        *["run 01JRUN queued; next: pull"] * 3,
+        "run 01JRUN queued; next: audit",
+    ]
     assert asked == [("acme", job) for job in ("full", "delta", "volatile", "audit")]
     assert [message[2:] for message in sent.messages] == [
-        (job, None, f"shop=acme {job}") for job in ("full", "delta", "volatile", "audit")
+        (queue, None, f"shop=acme {job}")
+        for queue, job in (("full", "full"), ("delta", "delta"), ("volatile", "volatile"), ("full", "audit"))
     ]
 
 
@@ -171,3 +182,21 @@ def test_a_refused_request_fails_its_task_with_the_sentence(sent, context, monke
         catalog.full_sync("acme")
     assert catalog.full_sync.throws[0] in BadInput.__mro__
     assert sent.messages == []
+
+
+@pytest.mark.fault("N19")
+@pytest.mark.parametrize(
+    ("task", "args", "kwargs"),
+    [
+        (slices.pull, ["01RUN"], {"priority": 5}),
+        (slices.push, [], {}),
+        (slices.settle, [7, "shop"], {}),
+        (catalog.full_sync, ["acme"], {"since": "yesterday"}),
+    ],
+)
+def test_a_message_of_another_version_is_dropped_with_a_line_in_the_log(task, args, kwargs, context):
+    with structlog.testing.capture_logs() as lines:
+        done = build_tracer(task.name, task, app=app)("task-1", args, kwargs)
+
+    assert (done.retval, done.info) == (None, None)
+    assert [(line["event"], line["task"]) for line in lines] == [("task.of_another_version", task.name)]
