@@ -1,114 +1,16 @@
-"""What the pull relies on, for every kind of store and every format. A new store joins by one more subject below."""
+"""What the pull relies on, for every kind of store and every format. A new store joins by one more subject."""
 
 from __future__ import annotations
-
-import csv
-import gzip
-import io
-import json
-from typing import Any
 
 import httpx
 import pytest
 
-from tests.fakes.feed_host import FeedHost
-from tests.fakes.vendure import FakeVendure, product, variant
+from tests.contract.subjects import REMOTE, SECRET, SUBJECTS
 from worker.errors import ShelfbeatError, StoreIncomplete, StoreRefused, Throttled, Transient
 from worker.stores import CursorExpired, Store, StoreConfig, UnreadableRecord
 from worker.stores.feed import Feed
-from worker.stores.vendure import KIND as VENDURE
-from worker.stores.vendure import Vendure
 
-SECRET = "canary-secret"
 ITEMS = 2_345  # more than two pages of every store
-
-
-class FeedSubject:
-    """A feed in one format, remote or local."""
-
-    name_of_the_bad_one = "7"
-
-    def __init__(self, form: str, tmp_path, *, remote: bool = True) -> None:
-        self.form, self.remote, self.spool = form, remote, tmp_path / "spool"
-        self.path = tmp_path / f"feed.{form}"
-        self.host = FeedHost()
-
-    def fill(self, count: int, *, spoil: bool = False) -> None:
-        rows = [self._row(number) for number in range(count)]
-        columns = ["id", "title", "price", "availability"]
-        form = self.form.removesuffix(".gz")
-        if form == "ndjson":
-            lines = [json.dumps(dict(zip(columns, row, strict=True))) for row in rows]
-            if spoil:
-                lines[7] = '{"id": "7", "title": "Item'
-            text = "".join(f"{line}\n" for line in lines)
-        else:
-            out = io.StringIO()
-            writer = csv.writer(out, delimiter="\t" if form == "tsv" else ",")
-            writer.writerow(columns)
-            if spoil:
-                rows[7].append("a cell too many")
-            writer.writerows(rows)
-            text = out.getvalue()
-        body = text.encode()
-        self.host.body = gzip.compress(body) if self.form.endswith(".gz") else body
-        self.path.write_bytes(self.host.body)
-
-    def open(self) -> Store:
-        url = f"https://shop.example/feed.{self.form}?key={SECRET}" if self.remote else str(self.path)
-        return Feed(StoreConfig(url, {}, None, None, str(self.spool)), self.host if self.remote else None)
-
-    def answer_with(self, response: httpx.Response) -> None:
-        self.host.override = response
-
-    @staticmethod
-    def _row(number: int) -> list[Any]:
-        # A quote, a comma, a line break and letters beyond ASCII, as real titles have.
-        return [str(number), f'Item {number}, 5" größe', f"{number}.50 USD", "in stock"]
-
-    @staticmethod
-    def title(number: int) -> str:
-        return f'Item {number}, 5" größe'
-
-
-class VendureSubject:
-    name_of_the_bad_one = "7"
-    remote = True
-
-    def __init__(self, tmp_path) -> None:
-        self.fake = FakeVendure(key=SECRET)
-
-    def fill(self, count: int, *, spoil: bool = False) -> None:
-        # Two variants a product, numbered like the items of a feed.
-        variants = [variant(number, name=self.title(number), priceWithTax=number * 100 + 50) for number in range(count)]
-        if spoil:
-            variants[7]["priceWithTax"] = {"amount": "?"}
-        self.fake.products = [product(90_000 + start // 2, variants[start : start + 2]) for start in range(0, count, 2)]
-
-    def open(self) -> Store:
-        options = {"storefront_url": "https://shop.example/{slug}"}
-        config = StoreConfig("https://shop.example/admin-api", options, None, SECRET, "/nowhere")
-        defaults = {option.name: option.default for option in VENDURE.options if option.default is not None}
-        return Vendure(config, defaults, self.fake)
-
-    def answer_with(self, response: httpx.Response) -> None:
-        self.fake.override = response
-
-    @staticmethod
-    def title(number: int) -> str:
-        return f"Item {number}"
-
-
-SUBJECTS = {
-    "feed-csv": lambda tmp_path: FeedSubject("csv", tmp_path),
-    "feed-tsv": lambda tmp_path: FeedSubject("tsv", tmp_path),
-    "feed-ndjson": lambda tmp_path: FeedSubject("ndjson", tmp_path),
-    "feed-csv-gz": lambda tmp_path: FeedSubject("csv.gz", tmp_path),
-    "feed-ndjson-gz": lambda tmp_path: FeedSubject("ndjson.gz", tmp_path),
-    "feed-local": lambda tmp_path: FeedSubject("csv", tmp_path, remote=False),
-    "vendure": VendureSubject,
-}
-REMOTE = [name for name in SUBJECTS if name != "feed-local"]
 
 
 @pytest.fixture(params=SUBJECTS)
@@ -124,6 +26,7 @@ def remote(request, tmp_path):
 
 
 def pages(read, store: Store) -> list:
+    """Every page of one pull. A fake wants no pause, so none is made."""
     found, cursor = [], None
     while True:
         page = read(store)(cursor)
@@ -213,6 +116,7 @@ def test_a_pull_that_another_process_goes_on_with_equals_a_straight_one(subject,
     assert found == expected
 
 
+@pytest.mark.fault("S11")
 def test_a_cursor_that_means_nothing_has_expired(subject):
     subject.fill(20)
     store = subject.open()
@@ -223,12 +127,12 @@ def test_a_cursor_that_means_nothing_has_expired(subject):
 
 # An NDJSON file without a line has no bytes and is refused as such.
 @pytest.mark.parametrize("name", [name for name in SUBJECTS if "ndjson" not in name])
-def test_an_empty_catalog_is_one_empty_last_page(name, tmp_path):
+def test_an_empty_catalog_ends_without_a_record(name, tmp_path):
     subject = SUBJECTS[name](tmp_path)
     subject.fill(0)
     store = subject.open()
-    page = store.full(None)
-    assert (list(page.records), page.cursor, page.last) == ([], None, True)
+    found = pages(full, store)
+    assert (records(found), found[-1].cursor, found[-1].last) == ([], None, True)
     store.close()
 
 
@@ -280,6 +184,7 @@ HTML = "<!doctype html><title>Log in</title>body-canary"
         (302, {"location": "ftp://elsewhere.example/"}, StoreRefused, None),
     ],
 )
+@pytest.mark.invariant("I14")
 def test_what_the_server_refuses_is_told_apart_and_quotes_neither_secret_nor_body(
     remote, status, headers, error, wait_s
 ):
@@ -295,6 +200,7 @@ def test_what_the_server_refuses_is_told_apart_and_quotes_neither_secret_nor_bod
 
 
 @pytest.mark.parametrize("failure", [httpx.ConnectError, httpx.ReadTimeout, httpx.RemoteProtocolError, httpx.ReadError])
+@pytest.mark.fault("S4")
 def test_a_connection_that_fails_is_tried_again_later(remote, failure):
     def fail(request):
         raise failure(f"canary-body about {request.url}")
@@ -322,5 +228,5 @@ def _quotes_nothing(error: ShelfbeatError) -> None:
 
 
 def _swap(store: Store, transport: httpx.BaseTransport) -> None:
-    http = store._spool._http if isinstance(store, Feed) else store._api._http
+    http = store._document._spool._http if isinstance(store, Feed) else store._api._http
     http._transport = transport
