@@ -56,19 +56,23 @@ class Installation:
         self.directory = Path(tempfile.mkdtemp(prefix="shelfbeat-benchmark-"))
         self._mark = f"{os.getpid()}-{time.monotonic_ns()}"
         self._environment = _environment({**settings, _MARK: self._mark})
-        self._worker: subprocess.Popen[str] | None = None
+        self._daemons: list[subprocess.Popen[str]] = []
         self._log: IO[str] = (self.directory / "worker.log").open("w")
 
     def start_worker(self) -> float:
         """Seconds from the command to the first answer of the worker."""
         began = time.monotonic()
         log = self.directory / "worker.log"
-        self._worker = _celery(self.directory, self._environment, "worker", "--loglevel", "info", output=self._log)
+        worker = _celery(self.directory, self._environment, "worker", "--loglevel", "info", output=self._log)
+        self._daemons.append(worker)
         while "ready" not in log.read_text():
-            if self._worker.poll() is not None or time.monotonic() - began > _READY_S:
+            if worker.poll() is not None or time.monotonic() - began > _READY_S:
                 raise SystemExit(f"The worker did not start:\n{log.read_text()[-2000:]}")
             threading.Event().wait(0.05)
         return time.monotonic() - began
+
+    def start_beat(self) -> None:
+        self._daemons.append(_celery(self.directory, self._environment, "beat", output=self._log))
 
     def command(self, *arguments: str) -> str:
         """Run one command to its end; its standard output. Stops the benchmark where it fails."""
@@ -84,8 +88,8 @@ class Installation:
         return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit() and self._owns(path)]
 
     def stop(self) -> None:
-        if self._worker is not None:
-            _end(self._worker)
+        for daemon in self._daemons:
+            _end(daemon)
         self.command("down")
         self._log.close()
         shutil.rmtree(self.directory, ignore_errors=True)
