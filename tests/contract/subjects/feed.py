@@ -1,0 +1,98 @@
+"""Feeds, in every format."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import zipfile
+from typing import Any
+from xml.sax.saxutils import escape
+
+import httpx
+
+from tests.contract.subjects.subject import SECRET
+from tests.fakes.feed_host import FeedHost
+from worker.stores import Store, StoreConfig
+from worker.stores.feed import Feed
+
+# How each kind of XML feed begins, names an item, and ends. Prefixes are the exporter's choice.
+MARKUP = {
+    "xml": ('<rss version="2.0" xmlns:g="http://base.google.com/ns/1.0"><channel><title>Shop</title>', "item", "g:",
+            "</channel></rss>"),
+    "atom": ('<feed xmlns="http://www.w3.org/2005/Atom" xmlns:shop="http://base.google.com/ns/1.0"><title>Shop</title>',
+             "entry", "shop:", "</feed>"),
+}  # fmt: skip
+
+
+def markup(form: str, columns: list[str], rows: list[list[Any]], *, spoil: bool) -> str:
+    head, item, prefix, tail = MARKUP[form]
+    texts = []
+    for number, row in enumerate(rows):
+        inner = "".join(
+            f"<{prefix}{name}>{escape(value)}</{prefix}{name}>\n" for name, value in zip(columns, row, strict=True)
+        )
+        # Whole XML can hold an item that is none: one that never ends being a list.
+        more = "<x/>" * 10_001 if spoil and number == 7 else ""
+        texts.append(f"<{item}>{inner}{more}</{item}>\n")
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{head}\n{"".join(texts)}{tail}\n'
+
+
+def packed(body: bytes, packing: str) -> bytes:
+    if packing == "zip":
+        out = io.BytesIO()
+        with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("products", body)
+        return out.getvalue()
+    return gzip.compress(body) if packing == "gz" else body
+
+
+class FeedSubject:
+    """A feed in one format, remote or local."""
+
+    name_of_the_bad_one = "7"
+
+    def __init__(self, form: str, tmp_path, *, remote: bool = True) -> None:
+        self.form, self.remote, self.spool = form, remote, tmp_path / "spool"
+        self.path = tmp_path / f"feed.{form}"
+        self.host = FeedHost()
+
+    def fill(self, count: int, *, spoil: bool = False) -> None:
+        rows = [self._row(number) for number in range(count)]
+        columns = ["id", "title", "price", "availability"]
+        form, _, packing = self.form.partition(".")
+        if form == "ndjson":
+            lines = [json.dumps(dict(zip(columns, row, strict=True))) for row in rows]
+            if spoil:
+                lines[7] = '{"id": "7", "title": "Item'
+            text = "".join(f"{line}\n" for line in lines)
+        elif form in MARKUP:
+            text = markup(form, columns, rows, spoil=spoil)
+        else:
+            out = io.StringIO()
+            writer = csv.writer(out, delimiter="\t" if form == "tsv" else ",")
+            writer.writerow(columns)
+            if spoil:
+                rows[7].append("a cell too many")
+            writer.writerows(rows)
+            text = out.getvalue()
+        body = text.encode()
+        self.host.body = packed(body, packing)
+        self.path.write_bytes(self.host.body)
+
+    def open(self) -> Store:
+        url = f"https://shop.example/feed.{self.form}?key={SECRET}" if self.remote else str(self.path)
+        return Feed(StoreConfig(url, {}, None, None, str(self.spool)), self.host if self.remote else None)
+
+    def answer_with(self, response: httpx.Response) -> None:
+        self.host.override = response
+
+    @staticmethod
+    def _row(number: int) -> list[Any]:
+        # A quote, a comma, a line break and letters beyond ASCII, as real titles have.
+        return [str(number), f'Item {number}, 5" größe', f"{number}.50 USD", "in stock"]
+
+    @staticmethod
+    def title(number: int) -> str:
+        return f'Item {number}, 5" größe'
