@@ -12,9 +12,11 @@ import pytest
 from tests.simulation.meta_answers import answering
 from tests.simulation.shelf import OpenShelf
 from tests.simulation.world import World
+from worker.database.engine import database_now, writing
 from worker.database.tables import pending
 from worker.errors import StoreRefused, Throttled, Transient
 from worker.stores.contract import CursorExpired, Page, Record
+from worker.sync.completion import cancel_runs
 
 SEVENTH_PAGE = "sku-23"  # the cursor of a shelf with four items a page
 
@@ -100,6 +102,24 @@ def test_a_long_throttle_begets_no_wake_ups_however_often_the_sweeper_looks(
     assert len([wake for _, wake in world.wakes if wake.task == "pull"]) == 1
     world.settle_down()
     assert (len(asked), world.run(run_id)["state"], world.differences()) == (2, "succeeded", [])
+
+
+def test_a_run_is_woken_although_one_before_it_was_canceled_in_a_throttle(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stocked(world, 4)
+    asked = asked_pages(world, monkeypatch, refusing(throttled(50.0), at=None))
+    canceled = world.ask("full")
+    world.until(lambda: len(asked) == 1)
+    with writing(world.engine) as connection:
+        cancel_runs(connection, world.shop().id, database_now(connection), "The shop was paused.")
+    run_id = world.ask("full")
+    # Its own wake-up gets lost, and the one for the canceled run says nothing of it.
+    world.wakes.clear()
+    world.sweep()
+    assert [(wake.task, wake.key) for _, wake in world.wakes] == [("pull", run_id)]
+    world.settle_down()
+    assert (world.run(canceled)["state"], world.run(run_id)["state"]) == ("canceled", "succeeded")
 
 
 @pytest.mark.fault("S2")

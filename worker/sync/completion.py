@@ -13,6 +13,7 @@ from worker.database.engine import database_now
 from worker.database.locks import lock_shop
 from worker.database.types import to_ms
 from worker.sync.context import Wake, label
+from worker.sync.waking import forget_sent
 
 log = structlog.get_logger("shelfbeat.sync")
 
@@ -52,6 +53,7 @@ def end_run(
         error += " What it found improbable until then waits for the next full sync, which judges it."
     if not run_state.finish(connection, run, state, now, error):
         return []
+    forget_sent(connection, shop_row.id, run.job)
     ended = run_state.get(connection, run.id)
     if ended is not None:
         log.info(

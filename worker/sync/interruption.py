@@ -16,8 +16,9 @@ from worker.database.locks import hold, lock_shop, release
 from worker.errors import SecretUnreadable, ShelfbeatError, Throttled, Transient
 from worker.sync import completion
 from worker.sync.answers import stop_for
-from worker.sync.context import MAX_DELAY_S, Context, Wake
+from worker.sync.context import Context, Wake
 from worker.sync.slice import Pull, commit
+from worker.sync.turn import later
 from worker.sync.waking import wake_lane
 
 log = structlog.get_logger("shelfbeat.sync")
@@ -42,7 +43,7 @@ def start_over(pull: Pull) -> Iterator[Wake]:
             release(connection, pull.lease)
             wakes = [
                 *wake_lane(pull.context, connection, shop_row),
-                completion.pull_wake(pull.shop, pull.run, _AGAIN_S),
+                *later(connection, shop_row, pull.run, database_now(connection), _AGAIN_S),
             ]
     if over:
         yield from fail(pull, "The store forgets where a pull was before its last page is read.")
@@ -52,6 +53,7 @@ def start_over(pull: Pull) -> Iterator[Wake]:
 
 def retry(pull: Pull, error: Transient) -> Iterator[Wake]:
     """Wait and go on at the same page, for a while; a throttle is waited out for longer, and costs no attempt."""
+    wakes: list[Wake] = []
     with writing(pull.context.engine, "pull.16-retry") as connection:
         shop_row = hold(connection, pull.lease)
         now = database_now(connection)
@@ -73,11 +75,12 @@ def retry(pull: Pull, error: Transient) -> Iterator[Wake]:
         if not over:
             run_state.change(connection, pull.run.id, starts=0, retries=retries, retry_since=since)
             release(connection, pull.lease)
+            wakes = later(connection, shop_row, pull.run, now, delay_s)
     if over:
         yield from fail(pull, str(error))
     else:
         log.warning("pull.retry", shop=pull.shop.slug, run=pull.run.id, job=pull.run.job, error=str(error))
-        yield completion.pull_wake(pull.shop, pull.run, min(delay_s, MAX_DELAY_S))
+        yield from wakes
 
 
 def fail(pull: Pull, error: str) -> Iterator[Wake]:

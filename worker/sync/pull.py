@@ -22,7 +22,7 @@ from worker import failpoints
 from worker.database import budgets, ledger, run_state
 from worker.database.bulk import CHUNK
 from worker.database.engine import database_now, reading, writing
-from worker.database.locks import Lease, acquire, draw_stamp, hold, lock_shop, release
+from worker.database.locks import Lease, draw_stamp, hold, release
 from worker.database.tables import schedule, shop
 from worker.database.types import to_ms
 from worker.errors import Fenced, Permanent, ShelfbeatError, StoreIncomplete, Transient
@@ -34,12 +34,10 @@ from worker.sync.breaker import Breaker
 from worker.sync.context import MAX_DELAY_S, Context, Wake
 from worker.sync.reading import PageReader
 from worker.sync.slice import Pull, commit
+from worker.sync.turn import later, take_lease, take_up
 from worker.sync.waking import wake_lane
 
 log = structlog.get_logger("shelfbeat.sync")
-
-# A pull whose worker died this often without any progress between is ended: it may be what kills it.
-_STARTS: Final = 5
 
 # How often the lease is renewed while the store is slow.
 _RENEW_S: Final = 20.0
@@ -90,29 +88,17 @@ def _begin(
     context: Context, connection: Connection, run_id: str, seed: int
 ) -> tuple[Lease, Row[Any], Row[Any]] | list[Wake]:
     """Take the job's lease and the run. The wake-ups that follow instead, where it cannot begin now."""
-    run = run_state.get(connection, run_id)
-    shop_row = None if run is None else lock_shop(connection, run.shop_id)
-    run = run_state.get(connection, run_id)  # again, now that nobody else changes it
-    if run is None or shop_row is None or run.state not in ("queued", "pulling"):
-        return []
-    now = database_now(connection)
-    if shop_row.state != "active":
-        state = "canceled" if shop_row.state == "paused" else "failed"
-        return completion.end_run(connection, shop_row, run, state, now, shop_row.reason or "The shop is paused.")
-    others = run_state.open_runs(connection, shop_row.id, run.job)
-    if run.state == "queued" and run_state.in_the_way(others, now):
-        return []  # its predecessor wakes it
+    turn = take_up(connection, run_id)
+    if isinstance(turn, list):
+        return turn
+    shop_row, run, now = turn
     block = budgets.blocked(connection, [budgets.store(shop_row.store_url)], now)
     if block is not None:
-        delay_s = MAX_DELAY_S if block.until is None else min((block.until - now).total_seconds(), MAX_DELAY_S)
-        return [completion.pull_wake(shop_row, run, delay_s)]
-    lease = acquire(connection, shop_row.id, run.job, context.owner)
-    if lease is None:
-        return []
-    if run.starts >= _STARTS:
-        release(connection, lease)
-        error = f"The pull was begun {run.starts} times without any progress. Look at the worker's log and memory."
-        return completion.end_run(connection, shop_row, run, "failed", now, error)
+        delay_s = MAX_DELAY_S if block.until is None else (block.until - now).total_seconds()
+        return later(connection, shop_row, run, now, delay_s)
+    lease = take_lease(context, connection, turn, "pull")
+    if isinstance(lease, list):
+        return lease
     values: dict[str, Any] = {
         "starts": run.starts + 1,
         "state": "pulling",
@@ -238,8 +224,8 @@ def _hand_over(pull: Pull, pause_s: float) -> Iterator[Wake]:
         commit(pull, connection, shop_row)
         release(connection, pull.lease)
         wakes = wake_lane(pull.context, connection, shop_row)
+        wakes += later(connection, shop_row, pull.run, database_now(connection), pause_s)
     yield from wakes
-    yield completion.pull_wake(pull.shop, pull.run, min(pause_s, MAX_DELAY_S))
 
 
 def _complete(pull: Pull, *, whole: bool) -> Iterator[Wake]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, or_, select
 
-from worker.database import audits, batches, budgets, heartbeats, ledger, outages, run_state
+from worker.database import audits, batches, heartbeats, ledger, outages, run_state
 from worker.database.engine import database_now, reading, writing
 from worker.database.locks import is_held, lock_shop, release_dead
 from worker.database.tables import shop
@@ -20,7 +20,8 @@ from worker.items.states import LANES
 from worker.sync import completion
 from worker.sync.audit import after_unknown
 from worker.sync.context import Context, Wake
-from worker.sync.waking import arrived, wake_lane
+from worker.sync.turn import later
+from worker.sync.waking import forget_sent, on_its_way, wake_lane
 from worker.sync.watchdog import watch
 
 
@@ -65,21 +66,17 @@ def _look_after(context: Context, connection: Connection, shop_row: Row[Any], *,
     now = database_now(connection)
     release_dead(connection, shop_row.id, context.is_dead)
     if afresh:
-        arrived(connection, shop_row.id, "push")
-        arrived(connection, shop_row.id, "settle")
+        forget_sent(connection, shop_row.id)
     wakes: list[Wake] = []
-    throttled = budgets.blocked(connection, [budgets.store(shop_row.store_url)], now) is not None
     for run in run_state.open_runs(connection, shop_row.id):
         if run.state == "held" or _waits(connection, run):
             continue  # it waits for a person, however long
         if shop_row.state == "active" and run.deadline < now:
             wakes += completion.end_run(connection, shop_row, run, "failed", now, _out_of_time(run))
-        elif throttled and run.job != "audit":
-            # Its wake-up is on its way, or is found missing when the store may be asked again: another one now would
-            # only beget more of them.
-            continue
+        elif on_its_way(connection, shop_row.id, run.job, now):
+            continue  # another one would only beget more of them
         elif run.state == "pulling" and not is_held(connection, shop_row.id, run.job, now):
-            wakes.append(completion.pull_wake(shop_row, run))
+            wakes += later(connection, shop_row, run, now, 0.0)
         elif run.state == "queued":
             wakes += completion.wake_next(connection, shop_row, run.job)
     wakes += completion.finish_runs(connection, shop_row, now)

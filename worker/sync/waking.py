@@ -64,14 +64,26 @@ def wake_settle(connection: Connection, shop_row: Row[Any]) -> list[Wake]:
     return _wake(connection, shop_row, "settle", _settle_at(connection, shop_row, now), now)
 
 
-def arrived(connection: Connection, shop_id: int, task: Task) -> None:
-    """The wake-up has come: what turns up from now on needs another.
+def arrived(connection: Connection, shop_id: int, what: str) -> None:
+    """The wake-up for ``what``, "push", "settle" or a job, has come: what turns up from now on needs another.
 
     Where a later one is on its way already, this was a spare one, sent when the first was late: it must not beget
     another, or every backlog would leave one more that never ends.
     """
     latest = database_now(connection) + _EARLY
-    connection.execute(_ARRIVED, {"of_shop": shop_id, "of_lane": f"wake:{task}", "latest": latest})
+    connection.execute(_ARRIVED, {"of_shop": shop_id, "of_lane": f"wake:{what}", "latest": latest})
+
+
+def forget_sent(connection: Connection, shop_id: int, what: str | None = None) -> None:
+    """Believe no wake-up to be on its way, or none for ``what``: nobody waits for it, or who held it may have died."""
+    lanes = lease.c.lane.startswith("wake:") if what is None else lease.c.lane == f"wake:{what}"
+    connection.execute(lease.update().where(lease.c.shop_id == shop_id, lanes).values(wake_at=None))
+
+
+def on_its_way(connection: Connection, shop_id: int, what: str, now: datetime) -> bool:
+    """Whether a wake-up for ``what`` was sent that has not come, and is not so late that it must be lost."""
+    row = connection.execute(_SENT_FOR, {"shop_id": shop_id, "lane": f"wake:{what}"}).first()
+    return row is not None and row.wake_at is not None and now - _LOST < row.wake_at
 
 
 def call_at(
@@ -158,9 +170,9 @@ def _wake(connection: Connection, shop_row: Row[Any], task: Task, at: datetime |
     return [Wake(task, str(shop_row.id), (at - now).total_seconds(), label(shop_row.slug, task))]
 
 
-def claim_wake(connection: Connection, shop_id: int, task: Task, at: datetime, now: datetime) -> bool:
+def claim_wake(connection: Connection, shop_id: int, what: str, at: datetime, now: datetime) -> bool:
     """Whether this wake-up is worth sending: none is on its way that arrives as early."""
-    lane = f"wake:{task}"
+    lane = f"wake:{what}"
     row = connection.execute(_SENT_FOR, {"shop_id": shop_id, "lane": lane}).first()
     if row is None:
         connection.execute(

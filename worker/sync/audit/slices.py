@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row
 
 from worker.database import audits, budgets, issues, run_state
 from worker.database.engine import database_now, writing
-from worker.database.locks import acquire, hold, lock_shop, release
+from worker.database.locks import hold, release
 from worker.errors import (
     AppRefused,
     CallRefused,
@@ -32,7 +32,8 @@ from worker.sync.audit.work import Audit, Progress, Sightings, begin, save
 from worker.sync.context import MAX_DELAY_S, Context, Wake
 from worker.sync.interruption import UNREAD
 from worker.sync.requests import Asked, queue_run
-from worker.sync.waking import arrived, asking_keys, back_at, claim_wake, wake_lane
+from worker.sync.turn import later, take_lease, take_up
+from worker.sync.waking import asking_keys, back_at, wake_lane
 
 log = structlog.get_logger("shelfbeat.sync")
 
@@ -41,9 +42,6 @@ _COMMIT_S: Final = 2.0
 
 # How long background work waits while most of the quota is used up.
 _SPENT_S: Final = 30.0
-
-# An audit whose worker died this often without any progress between is ended: it may be what kills it.
-_STARTS: Final = 5
 
 _RESTARTS: Final = 3
 _SMALLEST_PAGE: Final = 10
@@ -64,32 +62,19 @@ def run_slice(context: Context, run_id: str) -> Iterator[Wake]:
 
 def _begin(context: Context, connection: Connection, run_id: str) -> Audit | list[Wake]:
     """Take the job's lease and the run. The wake-ups that follow instead, where it cannot begin now."""
-    run = run_state.get(connection, run_id)
-    shop_row = None if run is None else lock_shop(connection, run.shop_id)
-    run = run_state.get(connection, run_id)  # again, now that nobody else changes it
-    if run is None or shop_row is None or run.state not in ("queued", "pulling"):
-        return []
-    now = database_now(connection)
-    if shop_row.state != "active":
-        state = "canceled" if shop_row.state == "paused" else "failed"
-        return completion.end_run(connection, shop_row, run, state, now, shop_row.reason or "The shop is paused.")
-    others = run_state.open_runs(connection, shop_row.id, run.job)
-    if run.state == "queued" and run_state.in_the_way(others, now):
-        return []  # its predecessor wakes it
-    arrived(connection, shop_row.id, "audit")
+    turn = take_up(connection, run_id)
+    if isinstance(turn, list):
+        return turn
+    shop_row, run, now = turn
     if run.state == "queued":
         # Also where it has to wait at once: it is taken up, and the watchdog need not ask why nobody does.
         run_state.change(connection, run_id, state="pulling", started_at=now, item_mark=shop_row.item_seq)
     wait_s = _must_wait_s(connection, shop_row, now)
     if wait_s:
-        return _later(connection, shop_row, run, now, wait_s)
-    lease = acquire(connection, shop_row.id, run.job, context.owner)
-    if lease is None:
-        return []
-    if run.starts >= _STARTS:
-        release(connection, lease)
-        error = f"The audit was begun {run.starts} times without any progress. Look at the worker's log and memory."
-        return completion.end_run(connection, shop_row, run, "failed", now, error)
+        return _wait(connection, shop_row, run, now, wait_s)
+    lease = take_lease(context, connection, turn, "audit")
+    if isinstance(lease, list):
+        return lease
     run_state.change(connection, run_id, starts=run.starts + 1, deadline=now + run_state.PATIENCE["pulling"])
     return begin(context, lease, shop_row, run_state.open_run(connection, run_id))
 
@@ -107,14 +92,11 @@ def _must_wait_s(connection: Connection, shop_row: Row[Any], now: datetime) -> f
     return _SPENT_S if spent else 0.0
 
 
-def _later(connection: Connection, shop_row: Row[Any], run: Row[Any], now: datetime, wait_s: float) -> list[Wake]:
+def _wait(connection: Connection, shop_row: Row[Any], run: Row[Any], now: datetime, wait_s: float) -> list[Wake]:
     """Go on after a wait that is not the audit's fault: its patience begins anew behind it."""
     until = now + timedelta(seconds=wait_s) + run_state.PATIENCE["pulling"]
     run_state.change(connection, run.id, deadline=until, starts=0)
-    delay_s = min(wait_s, MAX_DELAY_S)
-    if not claim_wake(connection, shop_row.id, "audit", now + timedelta(seconds=delay_s), now):
-        return []
-    return [completion.pull_wake(shop_row, run, delay_s)]
+    return later(connection, shop_row, run, now, wait_s)
 
 
 def _go_on(audit: Audit) -> Iterator[Wake]:
@@ -175,10 +157,11 @@ def _save(audit: Audit) -> None:
 
 def _hand_over(audit: Audit, delay_s: float = 0.0) -> Iterator[Wake]:
     with writing(audit.context.engine, "audit.10-hand-over") as connection:
-        hold(connection, audit.lease)
+        shop_row = hold(connection, audit.lease)
         save(audit, connection)
         release(connection, audit.lease)
-    yield completion.pull_wake(audit.shop, audit.run, delay_s)
+        wakes = later(connection, shop_row, audit.run, database_now(connection), delay_s)
+    yield from wakes
 
 
 def _complete(audit: Audit) -> Iterator[Wake]:
@@ -215,14 +198,15 @@ def _start_over(audit: Audit) -> Iterator[Wake]:
     """Meta does not take its own cursor any more: from page 1, as the same run."""
     fresh = Progress(page=audit.progress.page, restarts=audit.progress.restarts + 1)
     with writing(audit.context.engine, "audit.12-start-over") as connection:
-        hold(connection, audit.lease)
+        shop_row = hold(connection, audit.lease)
         audit.progress, audit.seen = fresh, Sightings()
         for name in UNREAD:
             audit.counts.pop(name, None)
         run_state.change(connection, audit.run.id, **UNREAD)
         save(audit, connection)
         release(connection, audit.lease)
-    yield completion.pull_wake(audit.shop, audit.run)
+        wakes = later(connection, shop_row, audit.run, database_now(connection), 0.0)
+    yield from wakes
 
 
 def _stop(audit: Audit, error: ShelfbeatError) -> Iterator[Wake]:
@@ -240,15 +224,16 @@ def _stop(audit: Audit, error: ShelfbeatError) -> Iterator[Wake]:
         run = run_state.open_run(connection, audit.run.id)
         wakes = []
         if run.state == "pulling":
-            wakes = _later(connection, shop_row, run, now, _must_wait_s(connection, shop_row, now) or 1.0)
+            wakes = _wait(connection, shop_row, run, now, _must_wait_s(connection, shop_row, now) or 1.0)
     yield from wakes
 
 
 def _retry(audit: Audit, error: Transient) -> Iterator[Wake]:
     """Wait and ask again, for a while. What was read so far is kept."""
     answered = bool(audit.counts)
+    wakes: list[Wake] = []
     with writing(audit.context.engine, "audit.14-retry") as connection:
-        hold(connection, audit.lease)
+        shop_row = hold(connection, audit.lease)
         now = database_now(connection)
         since = now if answered else audit.run.retry_since or now
         retries = 0 if answered else audit.run.retries
@@ -258,11 +243,12 @@ def _retry(audit: Audit, error: Transient) -> Iterator[Wake]:
         run_state.change(connection, audit.run.id, retries=retries + 1, retry_since=since)
         if not gives_up:
             release(connection, audit.lease)
+            wakes = later(connection, shop_row, audit.run, now, delay_s)
     if gives_up:
         yield from _fail(audit, str(error))
     else:
         log.warning("audit.retry", shop=audit.shop.slug, run=audit.run.id, error=str(error))
-        yield completion.pull_wake(audit.shop, audit.run, min(delay_s, MAX_DELAY_S))
+        yield from wakes
 
 
 def _fail(audit: Audit, reason: str) -> Iterator[Wake]:
