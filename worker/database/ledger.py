@@ -211,11 +211,6 @@ def oldest_due_ms(shop_id: ColumnElement[int]) -> ScalarSelect[int]:
     return select(func.min(pending.c.due_at)).where(pending.c.shop_id == shop_id, _FREE).scalar_subquery()
 
 
-def shop_has_leftovers(shop_id: ColumnElement[int]) -> ColumnElement[bool]:
-    """Condition: a shop has chunks of encoded items, and nothing pending that could point into them."""
-    return and_(exists().where(payload.c.shop_id == shop_id), ~exists().where(pending.c.shop_id == shop_id))
-
-
 def take(connection: Connection, shop_id: int, batch_id: int, retailer_ids: Iterable[str]) -> None:
     """Mark wants as carried by an open batch."""
     update(connection, pending, shop_id, ["batch_id"], [(key, batch_id) for key in sorted(retailer_ids)])

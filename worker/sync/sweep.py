@@ -56,7 +56,6 @@ def shops_with_work(connection: Connection, now: datetime) -> list[int]:
     has_work = or_(
         run_state.shop_has_open(shop.c.id),
         and_(shop.c.state == "active", or_(sends, audits.shop_has_unaudited(shop.c.id))),
-        ledger.shop_has_leftovers(shop.c.id),
     )
     statement = select(shop.c.id).where(has_work).order_by(shop.c.id)
     return list(connection.execute(statement).scalars())
@@ -83,7 +82,6 @@ def _look_after(context: Context, connection: Connection, shop_row: Row[Any], *,
     wakes += completion.supersede(connection, shop_row, now)
     wakes += wake_lane(context, connection, shop_row)
     wakes += after_unknown(context, connection, shop_row, now)
-    ledger.drop_unused_payloads(connection, shop_row.id)
     return wakes
 
 
