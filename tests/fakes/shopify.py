@@ -229,10 +229,16 @@ class FakeShopify(httpx.BaseTransport):
 
 
 def _connection(rows: list[Any], first: int | None = None, after: str | None = None, **_: Any) -> dict[str, Any]:
-    start = int(after.removeprefix("after-")) if after else 0
-    end = len(rows) if first is None else min(start + first, len(rows))
-    info = {"hasNextPage": end < len(rows), "endCursor": f"after-{end}"}
-    return {"nodes": rows[start:end], "edges": [{"node": one} for one in rows[start:end]], "pageInfo": info}
+    # A cursor of Shopify's names the last row, not its place, so what goes before it moves nothing.
+    last = int(after.removeprefix("after-")) if after else -1
+    rest = rows if after is None else [row for row in rows if _number(row) > last]
+    part = rest if first is None else rest[:first]
+    info = {"hasNextPage": len(part) < len(rest), "endCursor": f"after-{_number(part[-1])}" if part else None}
+    return {"nodes": part, "edges": [{"node": one} for one in part], "pageInfo": info}
+
+
+def _number(row: dict[str, Any]) -> int:
+    return int(row["id"].rpartition("/")[2])
 
 
 def _terms(query: str | None) -> dict[str, str]:
