@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from tests.contract.subjects.feed import FeedSubject
 from tests.contract.subjects.shopify import ShopifySubject
-from tests.contract.subjects.subject import SECRET
+from tests.contract.subjects.subject import BAD, SECRET, Subject
 from tests.contract.subjects.vendure import VendureSubject
 from tests.contract.subjects.woocommerce import WooCommerceSubject
 
-__all__ = ["REMOTE", "SECRET", "SUBJECTS"]
+__all__ = ["BAD", "REMOTE", "SECRET", "SUBJECTS", "Subject"]
 
 SUBJECTS = {
     "feed-csv": lambda tmp_path: FeedSubject("csv", tmp_path),
@@ -20,6 +20,7 @@ SUBJECTS = {
     "feed-csv-zip": lambda tmp_path: FeedSubject("csv.zip", tmp_path),
     "feed-csv-gz": lambda tmp_path: FeedSubject("csv.gz", tmp_path),
     "feed-ndjson-gz": lambda tmp_path: FeedSubject("ndjson.gz", tmp_path),
+    "feed-basic-auth": lambda tmp_path: FeedSubject("csv", tmp_path, auth="basic"),
     "feed-local": lambda tmp_path: FeedSubject("csv", tmp_path, remote=False),
     "shopify": ShopifySubject,
     "vendure": VendureSubject,

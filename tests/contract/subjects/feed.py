@@ -7,12 +7,12 @@ import gzip
 import io
 import json
 import zipfile
+from collections.abc import Container
+from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
-import httpx
-
-from tests.contract.subjects.subject import SECRET
+from tests.contract.subjects.subject import BAD, SECRET, Subject
 from tests.fakes.feed_host import FeedHost
 from worker.stores import Store, StoreConfig
 from worker.stores.feed import Feed
@@ -34,7 +34,7 @@ def markup(form: str, columns: list[str], rows: list[list[Any]], *, spoil: bool)
             f"<{prefix}{name}>{escape(value)}</{prefix}{name}>\n" for name, value in zip(columns, row, strict=True)
         )
         # Whole XML can hold an item that is none: one that never ends being a list.
-        more = "<x/>" * 10_001 if spoil and number == 7 else ""
+        more = "<x/>" * 10_001 if spoil and number == BAD else ""
         texts.append(f"<{item}>{inner}{more}</{item}>\n")
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{head}\n{"".join(texts)}{tail}\n'
 
@@ -48,24 +48,26 @@ def packed(body: bytes, packing: str) -> bytes:
     return gzip.compress(body) if packing == "gz" else body
 
 
-class FeedSubject:
-    """A feed in one format, remote or local."""
+class FeedSubject(Subject):
+    """A feed in one format, remote or local; with ``auth`` its credential travels in a header."""
 
-    name_of_the_bad_one = "7"
+    follows_redirects = True
 
-    def __init__(self, form: str, tmp_path, *, remote: bool = True) -> None:
+    def __init__(self, form: str, tmp_path: Path, *, remote: bool = True, auth: str | None = None) -> None:
         self.form, self.remote, self.spool = form, remote, tmp_path / "spool"
         self.path = tmp_path / f"feed.{form}"
-        self.host = FeedHost()
+        self.options = {"auth": auth} if auth else {}
+        self.secret_in_address = remote and not auth
+        self.fake = FeedHost()
 
-    def fill(self, count: int, *, spoil: bool = False) -> None:
-        rows = [self._row(number) for number in range(count)]
+    def fill(self, count: int, *, spoil: bool = False, without: Container[int] = ()) -> None:
+        rows = [self._row(number) for number in range(count) if number not in without]
         columns = ["id", "title", "price", "availability"]
         form, _, packing = self.form.partition(".")
         if form == "ndjson":
             lines = [json.dumps(dict(zip(columns, row, strict=True))) for row in rows]
             if spoil:
-                lines[7] = '{"id": "7", "title": "Item'
+                lines[BAD] = '{"id": "7", "title": "Item'
             text = "".join(f"{line}\n" for line in lines)
         elif form in MARKUP:
             text = markup(form, columns, rows, spoil=spoil)
@@ -74,19 +76,21 @@ class FeedSubject:
             writer = csv.writer(out, delimiter="\t" if form == "tsv" else ",")
             writer.writerow(columns)
             if spoil:
-                rows[7].append("a cell too many")
+                rows[BAD].append("a cell too many")
             writer.writerows(rows)
             text = out.getvalue()
         body = text.encode()
-        self.host.body = packed(body, packing)
-        self.path.write_bytes(self.host.body)
+        self.fake.body = packed(body, packing)
+        self.path.write_bytes(self.fake.body)
 
     def open(self) -> Store:
-        url = f"https://shop.example/feed.{self.form}?key={SECRET}" if self.remote else str(self.path)
-        return Feed(StoreConfig(url, {}, None, None, str(self.spool)), self.host if self.remote else None)
+        query = f"?key={SECRET}" if self.secret_in_address else ""
+        url = f"https://shop.example/feed.{self.form}{query}" if self.remote else str(self.path)
+        secret = f"shop:{SECRET}" if self.options else None
+        return Feed(StoreConfig(url, self.options, None, secret, str(self.spool)), self.fake if self.remote else None)
 
-    def answer_with(self, response: httpx.Response) -> None:
-        self.host.override = response
+    def touch(self, number: int) -> None:
+        """A feed has no change times: its delta reads it whole."""
 
     @staticmethod
     def _row(number: int) -> list[Any]:

@@ -2,39 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any
 
-import httpx
-
-from tests.contract.subjects.subject import SECRET
+from tests.contract.subjects.subject import BAD, SECRET, Subject
 from tests.fakes.woocommerce import FakeWooCommerce, product, variation
 from worker.stores import Store, StoreConfig
 from worker.stores.woocommerce import KIND, WooCommerce
 
+NOW = "2026-11-21T12:00:00"
 
-class WooCommerceSubject:
-    """Simple products first, then variations, as the pull reads them."""
 
-    name_of_the_bad_one = "7"
-    remote = True
+class WooCommerceSubject(Subject):
+    """Ten simple products and ten variations in turn; 120 variations belong to one product, more than a page takes."""
 
     def __init__(self, tmp_path, *, scheme: str = "https", before_10_3: bool = False) -> None:
         self.fake = FakeWooCommerce(secret=f"cs_{SECRET}")
         self.fake.before_10_3 = before_10_3
         self.scheme = scheme
 
-    def fill(self, count: int, *, spoil: bool = False) -> None:
-        simple = count // 2
-        products = [product(number, **self._own(number)) for number in range(simple)]
+    def fill(self, count: int, *, spoil: bool = False, without: Container[int] = ()) -> None:
+        numbers = [number for number in range(count) if number not in without]
+        products = [product(number, **self._own(number)) for number in numbers if self._is_simple(number)]
         if spoil:
-            products[7]["regular_price"] = {"amount": "?"}
-        variations = [variation(number, **self._own(number)) for number in range(simple, count)]
-        for place, start in enumerate(range(0, len(variations), 120)):
-            parent = product(90_000 + place, name="Item", variations=variations[start : start + 120])
-            products.append(parent)
-            for one in parent["variations"]:
-                one["attributes"] = [{"name": "Number", "slug": "number", "option": str(one["id"])}]
+            products[BAD]["regular_price"] = {"amount": "?"}
+        owned: dict[int, list[dict[str, Any]]] = {}
+        for number in numbers:
+            if not self._is_simple(number):
+                attributes = [{"name": "Number", "slug": "number", "option": str(number)}]
+                owned.setdefault(number // 240, []).append(
+                    variation(number, attributes=attributes, **self._own(number))
+                )
+        products += [product(90_000 + place, name="Item", variations=own) for place, own in owned.items()]
         self.fake.products = products
+
+    def touch(self, number: int) -> None:
+        # WooCommerce moves the product's time whatever of it was changed.
+        for one in self.fake.products:
+            if number in (one["id"], *(own["id"] for own in one["variations"])):
+                one["date_modified_gmt"] = NOW
+
+    @staticmethod
+    def _is_simple(number: int) -> bool:
+        return number % 20 < 10
 
     def _own(self, number: int) -> dict[str, Any]:
         return {"name": self.title(number), "regular_price": f"{number}.50"}
@@ -44,9 +54,6 @@ class WooCommerceSubject:
         config = StoreConfig(url, {}, None, f"ck_test:cs_{SECRET}", "/nowhere")
         defaults = {option.name: option.default for option in KIND.options if option.default is not None}
         return WooCommerce(config, defaults, self.fake)
-
-    def answer_with(self, response: httpx.Response) -> None:
-        self.fake.override = response
 
     @staticmethod
     def title(number: int) -> str:
