@@ -16,7 +16,6 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,8 @@ import httpx
 import psycopg
 import pytest
 from psycopg import sql
+
+from tests.e2e.vendure.merchant import VendureStore, ask
 
 HERE = Path(__file__).parent
 SOURCES = ("package.json", "package-lock.json", "config.js", "seed.js", "server.js")
@@ -46,90 +47,6 @@ def why_not() -> str | None:
         where = f"{_server()['host']}:{_server()['port']}"
         return f"The real Vendure store needs a PostgreSQL that lets user {_server()['user']} in, and {where} does not."
     return None
-
-
-@dataclass
-class VendureStore:
-    """A running store and the edits that tests make in it. Prices are cents without tax, ids Vendure's."""
-
-    url: str
-    api_key: str
-    _token: str
-
-    def admin(self, query: str, **variables: Any) -> dict[str, Any]:
-        """The ``data`` of an Admin API call as superadmin; an error in it fails the test."""
-        return _ask(f"{self.url}/admin-api", query, variables, self._token)[0]
-
-    def variants(self) -> list[dict[str, Any]]:
-        """Every variant: id, productId, price, priceWithTax, enabled."""
-        found = self.admin(
-            "{ productVariants(options: {take: 1000}) { items { id productId price priceWithTax enabled } } }"
-        )
-        return list(found["productVariants"]["items"])
-
-    def set_price(self, variant_id: str, price: int) -> None:
-        self._update_variant(variant_id, price=price)
-
-    def set_stock(self, variant_id: str, on_hand: int) -> None:
-        self._update_variant(variant_id, stockOnHand=on_hand)
-
-    def set_variant_enabled(self, variant_id: str, *, enabled: bool) -> None:
-        self._update_variant(variant_id, enabled=enabled)
-
-    def set_variant_name(self, variant_id: str, name: str) -> None:
-        """What becomes the item's title."""
-        self._update_variant(variant_id, translations=[{"languageCode": "en", "name": name}])
-
-    def set_product_description(self, product_id: str, text: str) -> None:
-        self._update_product(product_id, translations=[{"languageCode": "en", "description": text}])
-
-    def set_product_enabled(self, product_id: str, *, enabled: bool) -> None:
-        self._update_product(product_id, enabled=enabled)
-
-    def delete_product(self, product_id: str) -> None:
-        answer = self.admin("mutation($id: ID!) { deleteProduct(id: $id) { result } }", id=product_id)
-        assert answer["deleteProduct"]["result"] == "DELETED"
-
-    def order(self, variant_id: str, quantity: int) -> None:
-        """A customer buys and pays: the stock is allocated, and no timestamp of product or variant moves."""
-        shop = f"{self.url}/shop-api"
-        data, token = _ask(
-            shop,
-            "mutation($v: ID!, $q: Int!) { addItemToOrder(productVariantId: $v, quantity: $q) { __typename } }",
-            {"v": variant_id, "q": quantity},
-        )
-        assert data["addItemToOrder"]["__typename"] == "Order", data
-
-        def step(mutation: str, field: str) -> None:
-            answer, _ = _ask(shop, f"mutation {{ {mutation} }}", {}, token)
-            assert answer[field]["__typename"] == "Order", answer
-
-        step(
-            'setCustomerForOrder(input: {firstName: "Test", lastName: "Buyer", emailAddress: "buyer@shop.example"}) '
-            "{ __typename }",
-            "setCustomerForOrder",
-        )
-        step(
-            'setOrderShippingAddress(input: {streetLine1: "1 Test Street", countryCode: "US"}) { __typename }',
-            "setOrderShippingAddress",
-        )
-        methods, _ = _ask(shop, "{ eligibleShippingMethods { id } }", {}, token)
-        method = methods["eligibleShippingMethods"][0]["id"]
-        step(f'setOrderShippingMethod(shippingMethodId: ["{method}"]) {{ __typename }}', "setOrderShippingMethod")
-        step('transitionOrderToState(state: "ArrangingPayment") { __typename }', "transitionOrderToState")
-        step('addPaymentToOrder(input: {method: "standard-payment", metadata: {}}) { __typename }', "addPaymentToOrder")
-
-    def _update_variant(self, variant_id: str, **changes: Any) -> None:
-        self.admin(
-            "mutation($input: [UpdateProductVariantInput!]!) { updateProductVariants(input: $input) { id } }",
-            input=[{"id": variant_id, **changes}],
-        )
-
-    def _update_product(self, product_id: str, **changes: Any) -> None:
-        self.admin(
-            "mutation($input: UpdateProductInput!) { updateProduct(input: $input) { id } }",
-            input={"id": product_id, **changes},
-        )
 
 
 @pytest.fixture(scope="module")
@@ -251,7 +168,7 @@ def _wait(server: subprocess.Popen[bytes], url: str, log: Path) -> None:
 
 def _with_key(url: str) -> VendureStore:
     """Log in, and make the key that a merchant would give us: it can read the catalog and nothing else."""
-    _, token = _ask(
+    _, token = ask(
         f"{url}/admin-api", 'mutation { login(username: "superadmin", password: "superadmin") { __typename } }', {}
     )
     store = VendureStore(url, "", token)
@@ -264,16 +181,6 @@ def _with_key(url: str) -> VendureStore:
         input={"roleIds": [role], "translations": [{"languageCode": "en", "name": "catalog"}]},
     )["createApiKey"]["apiKey"]
     return store
-
-
-def _ask(url: str, query: str, variables: dict[str, Any], token: str = "") -> tuple[dict[str, Any], str]:
-    headers = {"authorization": f"Bearer {token}"} if token else {}
-    answer = httpx.post(
-        url, json={"query": query, "variables": variables}, headers=headers, timeout=30, trust_env=False
-    )
-    body = answer.json()
-    assert "errors" not in body, body["errors"]
-    return body["data"], answer.headers.get("vendure-auth-token", token)
 
 
 def _server() -> dict[str, str | int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.e2e.vendure.store import VendureStore
+from tests.e2e.vendure.merchant import VendureStore
 from worker.stores import Store, StoreConfig, kinds
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
