@@ -55,6 +55,8 @@ class FakeVendure(httpx.BaseTransport):
 
     Attributes:
         override: Takes the place of every answer while it is set.
+        asked: Operation name and options of every call.
+        documents: The text of every call.
     """
 
     def __init__(self, products: list[dict[str, Any]] | None = None, key: str = "test-key") -> None:
@@ -68,6 +70,7 @@ class FakeVendure(httpx.BaseTransport):
         }
         self.override: httpx.Response | None = None
         self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.documents: list[str] = []
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         if self.override is not None:
@@ -76,6 +79,7 @@ class FakeVendure(httpx.BaseTransport):
         operation = re.match(r"query (\w+)", body["query"])[1]
         options = body["variables"].get("options", {})
         self.asked.append((operation, options))
+        self.documents.append(body["query"])
         if request.headers.get("vendure-api-key") != self.key:
             return _json({"errors": [{"message": "not authorized", "extensions": {"code": "FORBIDDEN"}}], "data": None})
         if options.get("take", 0) > 1000:

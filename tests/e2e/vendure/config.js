@@ -32,6 +32,8 @@ exports.config = {
     database: process.env.PGDATABASE || 'vendure',
     synchronize: Boolean(process.env.CREATE_SCHEMA),
   },
+  // Where shops keep the price before a reduction, since Vendure itself has no place for it.
+  customFields: { ProductVariant: [{ name: 'compareAtPrice', type: 'int', nullable: true }] },
   paymentOptions: { paymentMethodHandlers: [dummyPaymentHandler] },
   importExportOptions: { importAssetsDir: path.join(exports.samples, 'images') },
   logger: new DefaultLogger({ level: LogLevel.Warn }),

@@ -31,6 +31,10 @@ class VendureKind:
         ),
         Option("channel", "token of the sales channel; without it the shop's default channel"),
         Option("price", "with_tax or without_tax: which of the two prices customers see", default="with_tax"),
+        Option(
+            "compare_at_field",
+            "name of the variants' custom field with the price before a reduction, a whole number like the price",
+        ),
         Option("brand_facet", "code of the facet that names the brand", default="brand"),
         Option("color_options", "codes or names of option groups that mean color", default="color,colour"),
         Option("size_options", "codes or names of option groups that mean size", default="size"),
@@ -55,6 +59,8 @@ class VendureKind:
             )
         if config.options.get("price", "with_tax") not in ("with_tax", "without_tax"):
             raise BadInput("The option price is either with_tax or without_tax.")
+        if not re.fullmatch(r"[A-Za-z]\w*", config.options.get("compare_at_field", "x"), re.ASCII):
+            raise BadInput("The option compare_at_field is not the name of a custom field.")
         if config.options.get("condition", "new") not in ("new", "refurbished", "used"):
             raise BadInput("The option condition is new, refurbished or used.")
         if config.secret is not None and not re.fullmatch(r"[\x21-\x7e]+", config.secret):

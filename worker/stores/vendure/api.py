@@ -43,6 +43,9 @@ class Api:
 
     def __init__(self, config: StoreConfig, transport: httpx.BaseTransport | None = None) -> None:
         self._url = config.url
+        self._remedy = "Vendure 3 or newer is needed."
+        if field := config.options.get("compare_at_field"):
+            self._remedy += f" Its product variants need the custom field {field}."
         headers = {"vendure-api-key": config.secret or ""}
         if channel := config.options.get("channel"):
             headers["vendure-token"] = channel
@@ -105,7 +108,7 @@ class Api:
             raise unknown_channel(place)
         named = ", ".join(sorted(codes - {""})) or "no code"
         if codes & _OUR_FAULT:
-            raise Permanent(f"{place} does not accept our query ({named}).", action="Vendure 3 or newer is needed.")
+            raise Permanent(f"{place} does not accept our query ({named}).", action=self._remedy)
         raise Transient(f"{place} reports an error ({named}).")
 
 

@@ -20,6 +20,7 @@ class Options:
     api_url: str
     storefront_url: str
     with_tax: bool
+    compare_at: str | None
     brand_facet: str
     color_options: frozenset[str]
     size_options: frozenset[str]
@@ -33,6 +34,7 @@ class Options:
             api_url=config.url,
             storefront_url=value["storefront_url"],
             with_tax=value["price"] == "with_tax",
+            compare_at=value.get("compare_at_field"),
             brand_facet=value["brand_facet"].lower(),
             color_options=_names(value["color_options"]),
             size_options=_names(value["size_options"]),
@@ -46,17 +48,20 @@ def _names(text: str) -> frozenset[str]:
 
 
 def sold_fields(variant: Json, settings: Json, options: Options) -> dict[str, Any]:
-    """Price, availability and quantity. Raises ``UnreadableRecord`` for a price or stock that is no number.
+    """Price, sale price, availability and quantity. Raises ``UnreadableRecord`` for a price or stock that is no number.
 
     Money is an integer in 10^-``moneyStrategyPrecision`` units, whatever the currency (Vendure's MoneyStrategy).
+    Vendure reduces prices by promotions, which apply to an order and show in no product; a shop that shows reduced
+    prices keeps the price before in a custom field. One that is equal or lower means nothing.
     Stock is what Vendure's own ``getSaleableStockLevel`` computes: on hand, minus allocated to orders, minus the
     threshold; a variant whose inventory is not tracked can always be bought.
     """
-    amount = Decimal(_integer(variant, "priceWithTax" if options.with_tax else "price"))
+    amount = _integer(variant, "priceWithTax" if options.with_tax else "price")
+    was = _compared(variant, options.compare_at)
     currency = variant.get("currencyCode") or options.currency
-    digits = settings.get("digits")
-    price = f"{amount.scaleb(-digits if isinstance(digits, int) else -2):f}"
-    fields: dict[str, Any] = {"price": f"{price} {currency}" if currency else price}
+    fields: dict[str, Any] = {"price": _money(amount, settings, currency)}
+    if was is not None and was > amount:
+        fields["price"], fields["sale_price"] = _money(was, settings, currency), fields["price"]
     flag = variant.get("trackInventory")
     if flag == "FALSE" or (flag != "TRUE" and settings.get("track") is False):
         fields["availability"] = "in stock"
@@ -70,6 +75,18 @@ def sold_fields(variant: Json, settings: Json, options: Options) -> dict[str, An
     fields["availability"] = "in stock" if saleable > 0 else "out of stock"
     fields["quantity_to_sell_on_facebook"] = max(saleable, 0)
     return fields
+
+
+def _compared(variant: Json, field: str | None) -> int | None:
+    """The price before a reduction; None where there is none."""
+    own = variant.get("customFields") if field else None
+    return _integer(own, field) if field and isinstance(own, dict) and own.get(field) is not None else None
+
+
+def _money(amount: int, settings: Json, currency: str | None) -> str:
+    digits = settings.get("digits")
+    price = f"{Decimal(amount).scaleb(-digits if isinstance(digits, int) else -2):f}"
+    return f"{price} {currency}" if currency else price
 
 
 def item_fields(product: Json, variant: Json, settings: Json, options: Options) -> Fields:

@@ -2,32 +2,52 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 SETTINGS = """query Settings {
   globalSettings { trackInventory outOfStockThreshold serverConfig { moneyStrategyPrecision } }
   activeChannel { token defaultCurrencyCode }
 }"""
 
-# What decides price and availability. `stockLevel` is left out: it is text whose form a shop may change.
-_SOLD = """id price priceWithTax currencyCode trackInventory outOfStockThreshold useGlobalOutOfStockThreshold
-      stockLevels { stockOnHand stockAllocated }"""
+VARIANTS = """query Variants($options: ProductVariantListOptions) {
+  productVariants(options: $options) { totalItems items { id productId product { updatedAt } } }
+}"""
 
-# No `updatedAt`: it would make unchanged items look changed.
-PRODUCTS = f"""query Products($options: ProductListOptions) {{
+
+@dataclass(frozen=True, slots=True)
+class Documents:
+    """The documents that depend on the shop's options.
+
+    Args:
+        compare_at: Name of the variants' custom field that holds the price before a reduction; None: there is none.
+    """
+
+    compare_at: str | None = None
+
+    @property
+    def products(self) -> str:
+        """Whole products. No ``updatedAt``: it would make unchanged items look changed."""
+        return f"""query Products($options: ProductListOptions) {{
   products(options: $options) {{ totalItems items {{
     id slug name description enabled featuredAsset {{ preview }} assets {{ preview }}
     facetValues {{ name facet {{ code }} }}
-    variants {{ {_SOLD}
+    variants {{ {self._sold}
       name sku enabled featuredAsset {{ preview }} assets {{ preview }}
       facetValues {{ name facet {{ code }} }} options {{ name code group {{ code name }} }}
     }}
   }} }}
 }}"""
 
-# Through products rather than `productVariants`, which resolves stock and prices one variant at a time.
-SOLD = f"""query Sold($options: ProductListOptions) {{
-  products(options: $options) {{ totalItems items {{ id variants {{ {_SOLD} }} }} }}
+    @property
+    def sold(self) -> str:
+        """Through products rather than ``productVariants``, which resolves stock and prices one variant at a time."""
+        return f"""query Sold($options: ProductListOptions) {{
+  products(options: $options) {{ totalItems items {{ id variants {{ {self._sold} }} }} }}
 }}"""
 
-VARIANTS = """query Variants($options: ProductVariantListOptions) {
-  productVariants(options: $options) { totalItems items { id productId product { updatedAt } } }
-}"""
+    @property
+    def _sold(self) -> str:
+        """What decides price and availability. ``stockLevel`` is left out: it is text whose form a shop may change."""
+        own = f"customFields {{ {self.compare_at} }}" if self.compare_at else ""
+        return f"""id price priceWithTax currencyCode trackInventory outOfStockThreshold useGlobalOutOfStockThreshold
+      stockLevels {{ stockOnHand stockAllocated }} {own}"""

@@ -21,7 +21,7 @@ from worker.stores.offsets import Position, Rows, next_rows
 from worker.stores.payload import decode
 from worker.stores.vendure.api import Api, unknown_channel
 from worker.stores.vendure.item import Options, item_fields, sold_fields
-from worker.stores.vendure.queries import PRODUCTS, SETTINGS, SOLD, VARIANTS
+from worker.stores.vendure.queries import SETTINGS, VARIANTS, Documents
 
 PRODUCTS_TAKE = 50
 SOLD_TAKE = 100
@@ -46,12 +46,13 @@ class Vendure:
         self._url = config.url
         self._channel = config.options.get("channel")
         self._options = Options.of(config, defaults)
+        self._documents = Documents(self._options.compare_at)
         self._api = Api(config, transport)
         self._settings: dict[str, Any] | None = None
 
     def full(self, cursor: str | None) -> Page[Record]:
         watermark = self._begin(cursor)
-        found = self._rows(PRODUCTS, "products", Position.read(cursor), PRODUCTS_TAKE)
+        found = self._rows(self._documents.products, "products", Position.read(cursor), PRODUCTS_TAKE)
         return self._page(found.rows, found.following, watermark)
 
     def changed(self, watermark: str | None, cursor: str | None) -> Page[Record]:
@@ -63,7 +64,7 @@ class Vendure:
         filters = {"updatedAt": {"after": since}}
         position = Position.read(cursor, "products")
         if position.phase == "products":
-            found = self._rows(PRODUCTS, "products", position, PRODUCTS_TAKE, filters)
+            found = self._rows(self._documents.products, "products", position, PRODUCTS_TAKE, filters)
             return self._page(found.rows, found.following or Position(phase="variants"), fresh)
         found = self._rows(VARIANTS, "productVariants", position, PRODUCTS_TAKE, filters)
         stale = {str(row.get("productId")) for row in found.rows if not _changed_after(row.get("product"), since)}
@@ -71,7 +72,7 @@ class Vendure:
 
     def volatile(self, watermark: str | None, cursor: str | None) -> Page[VolatileRecord]:
         self._begin(cursor)
-        found = self._rows(SOLD, "products", Position.read(cursor), SOLD_TAKE)
+        found = self._rows(self._documents.sold, "products", Position.read(cursor), SOLD_TAKE)
         records: list[VolatileRecord] = []
         notices: list[Notice] = []
         for product in found.rows:
@@ -141,7 +142,7 @@ class Vendure:
         rows: list[dict[str, Any]] = []
         for some in _chunks(ids, PRODUCTS_TAKE):
             options = {"take": len(some), "sort": {"id": "ASC"}, "filter": {"id": {"in": some}}}
-            rows.extend(self._api.listing(PRODUCTS, "products", options).items)
+            rows.extend(self._api.listing(self._documents.products, "products", options).items)
         return rows
 
     def _records(self, products: Sequence[dict[str, Any]]) -> Iterator[Record]:

@@ -94,17 +94,59 @@ def test_prices_are_read_with_or_without_tax_and_by_the_shops_precision():
     assert item(variant(1, currencyCode="KWD"), fake=fake)["price"] == "1.200 KWD"
 
 
+@pytest.mark.parametrize(
+    ("was", "prices"),
+    [
+        (1500, ("15.00 USD", "12.00 USD")),
+        (1200, ("12.00 USD", None)),
+        (900, ("12.00 USD", None)),
+        (None, ("12.00 USD", None)),
+    ],
+)
+def test_a_custom_field_may_hold_the_price_before_a_reduction(was, prices):
+    fake = FakeVendure([product(1, [variant(1, customFields={"compareAtPrice": was})])])
+    store = opened(fake, compare_at_field="compareAtPrice")
+    item = dict(store.fields(store.full(None).records[0]))
+    assert (item["price"], item.get("sale_price")) == prices
+    sold = store.volatile(None, None).records[0].fields
+    assert (sold["price"], sold.get("sale_price")) == prices
+    lists = [text for text in fake.documents if not text.startswith("query Settings")]
+    assert ["customFields { compareAtPrice }" in text for text in lists] == [True, True]
+
+
+def test_no_custom_field_is_asked_for_where_no_option_names_one():
+    fake = FakeVendure([product(1)])
+    opened(fake).full(None)
+    assert all("customFields" not in text for text in fake.documents)
+
+
+def test_a_custom_field_that_the_shop_does_not_have_is_named():
+    fake = FakeVendure([product(1)])
+    body = b'{"errors": [{"message": "", "extensions": {"code": "GRAPHQL_VALIDATION_FAILED"}}]}'
+    fake.override = httpx.Response(400, headers={"content-type": "application/json"}, stream=httpx.ByteStream(body))
+    with pytest.raises(Permanent) as caught:
+        opened(fake, compare_at_field="rrp").full(None)
+    assert "custom field rrp" in caught.value.action
+
+
 @pytest.mark.parametrize(("owner", "one"), [({"enabled": False}, {}), ({}, {"enabled": False})])
 def test_what_the_shop_hides_is_archived(owner, one):
     assert item(variant(1, **one), product(1, **owner))["status"] == "archived"
 
 
 @pytest.mark.parametrize(
-    "changes", [{"priceWithTax": None}, {"priceWithTax": 1.5}, {"stockLevels": None}, {"stockLevels": [{}]}]
+    "changes",
+    [
+        {"priceWithTax": None},
+        {"priceWithTax": 1.5},
+        {"stockLevels": None},
+        {"stockLevels": [{}]},
+        {"customFields": {"rrp": "12.00"}},
+    ],
 )
 def test_a_variant_of_another_shape_is_unreadable(changes):
     with pytest.raises(UnreadableRecord):
-        item(variant(1, **changes))
+        item(variant(1, **changes), compare_at_field="rrp")
 
 
 @pytest.mark.fault("S10")
@@ -266,6 +308,7 @@ def test_a_bare_address_gets_the_default_path(url, canonical):
         ({"storefront_url": "https://shop.example/{handle}"}, "k", "unknown placeholder {handle}"),
         ({"storefront_url": "https://shop.example/{slug}", "price": "net"}, "k", "option price"),
         ({"storefront_url": "https://shop.example/{slug}", "condition": "fine"}, "k", "option condition"),
+        ({"storefront_url": "https://shop.example/{slug}", "compare_at_field": "rrp }"}, "k", "compare_at_field"),
         ({"storefront_url": "https://shop.example/{slug}"}, "", "API key"),
         ({"storefront_url": "https://shop.example/{slug}"}, "k\n", "API key"),
     ],
