@@ -126,7 +126,7 @@ class Installation:
 
     def sync(self, job: str, slug: str, wait_s: float = 60) -> dict[str, Any]:
         """The report of a run that has to succeed."""
-        done = self.run("sync", job, slug, "--wait", f"{wait_s:g}", "--json")
+        done = self.run("sync", job, slug, "--wait", f"{wait_s:g}", "--json", timeout_s=wait_s + 60)
         assert done.code == 0, (done, self.logs())
         return dict(done.json)
 

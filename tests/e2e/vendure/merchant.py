@@ -22,10 +22,22 @@ class VendureStore:
 
     def variants(self) -> list[dict[str, Any]]:
         """Every variant: id, productId, price, priceWithTax, enabled."""
+        found: list[dict[str, Any]] = []
+        while True:
+            page = self.admin(
+                "query($skip: Int!) { productVariants(options: {skip: $skip, take: 1000, sort: {id: ASC}}) "
+                "{ totalItems items { id productId price priceWithTax enabled } } }",
+                skip=len(found),
+            )["productVariants"]
+            found += page["items"]
+            if len(found) >= page["totalItems"]:
+                return found
+
+    def saleable(self, variant_id: str) -> int:
         found = self.admin(
-            "{ productVariants(options: {take: 1000}) { items { id productId price priceWithTax enabled } } }"
+            "query($id: ID!) { productVariant(id: $id) { stockLevels { stockOnHand stockAllocated } } }", id=variant_id
         )
-        return list(found["productVariants"]["items"])
+        return sum(one["stockOnHand"] - one["stockAllocated"] for one in found["productVariant"]["stockLevels"])
 
     def set_price(self, variant_id: str, price: int) -> None:
         self._update_variant(variant_id, price=price)
@@ -49,6 +61,58 @@ class VendureStore:
     def delete_product(self, product_id: str) -> None:
         answer = self.admin("mutation($id: ID!) { deleteProduct(id: $id) { result } }", id=product_id)
         assert answer["deleteProduct"]["result"] == "DELETED"
+
+    def delete_variant(self, variant_id: str) -> None:
+        answer = self.admin("mutation($id: ID!) { deleteProductVariant(id: $id) { result } }", id=variant_id)
+        assert answer["deleteProductVariant"]["result"] == "DELETED"
+
+    def set_compare_at(self, variant_id: str, price: int | None) -> None:
+        """The custom field with the price before a reduction."""
+        self._update_variant(variant_id, customFields={"compareAtPrice": price})
+
+    def set_picture(self, product_id: str) -> str:
+        """Give a product another picture than it has; its address."""
+        found = self.admin(
+            "query($id: ID!) { product(id: $id) { featuredAsset { id } } assets(options: {take: 2}) "
+            "{ items { id preview } } }",
+            id=product_id,
+        )
+        own = found["product"]["featuredAsset"]["id"]
+        other = next(one for one in found["assets"]["items"] if one["id"] != own)
+        self._update_product(product_id, featuredAssetId=other["id"], assetIds=[other["id"]])
+        return str(other["preview"])
+
+    def add_variant(self, product_id: str, name: str) -> str:
+        """A variant with a new value of the product's first option; its id."""
+        found = self.admin("query($id: ID!) { product(id: $id) { optionGroups { id options { id } } } }", id=product_id)
+        first, *others = found["product"]["optionGroups"]
+        made = self.admin(
+            "mutation($input: CreateProductOptionInput!) { createProductOption(input: $input) { id } }",
+            input={
+                "productOptionGroupId": first["id"],
+                "code": f"new-{product_id}",
+                "translations": [{"languageCode": "en", "name": "New"}],
+            },
+        )["createProductOption"]["id"]
+        return self._create_variant(product_id, name, [made, *(group["options"][0]["id"] for group in others)])
+
+    def add_product(self, like: str, name: str) -> str:
+        """A product with one variant and the facets and picture of the product ``like``; the variant's id."""
+        donor = self.admin(
+            "query($id: ID!) { product(id: $id) { description featuredAsset { id } facetValues { id } } }", id=like
+        )["product"]
+        text = {"languageCode": "en", "name": name, "slug": f"new-{like}", "description": donor["description"]}
+        product_id = self.admin(
+            "mutation($input: CreateProductInput!) { createProduct(input: $input) { id } }",
+            input={
+                "enabled": True,
+                "translations": [text],
+                "featuredAssetId": donor["featuredAsset"]["id"],
+                "assetIds": [donor["featuredAsset"]["id"]],
+                "facetValueIds": [value["id"] for value in donor["facetValues"]],
+            },
+        )["createProduct"]["id"]
+        return self._create_variant(product_id, name, [])
 
     def order(self, variant_id: str, quantity: int) -> None:
         """A customer buys and pays: the stock is allocated, and no timestamp of product or variant moves."""
@@ -78,6 +142,20 @@ class VendureStore:
         step(f'setOrderShippingMethod(shippingMethodId: ["{method}"]) {{ __typename }}', "setOrderShippingMethod")
         step('transitionOrderToState(state: "ArrangingPayment") { __typename }', "transitionOrderToState")
         step('addPaymentToOrder(input: {method: "standard-payment", metadata: {}}) { __typename }', "addPaymentToOrder")
+
+    def _create_variant(self, product_id: str, name: str, option_ids: list[str]) -> str:
+        made = self.admin(
+            "mutation($input: [CreateProductVariantInput!]!) { createProductVariants(input: $input) { id } }",
+            input=[{
+                "productId": product_id,
+                "sku": f"new-{product_id}",
+                "price": 20_00,
+                "stockOnHand": 4,
+                "optionIds": option_ids,
+                "translations": [{"languageCode": "en", "name": name}],
+            }],
+        )  # fmt: skip
+        return str(made["createProductVariants"][0]["id"])
 
     def _update_variant(self, variant_id: str, **changes: Any) -> None:
         self.admin(
