@@ -32,6 +32,7 @@ def product(number: int, variants: list[dict[str, Any]] | None = None, **changes
         "category": {"id": "gid://shopify/TaxonomyCategory/aa-1-13", "fullName": "Apparel > Clothing > Shirts"},
         "updatedAt": OLD,
         "media": [picture(number)],
+        "translations": [],
         "variants": [variant(1000 * number)] if variants is None else variants,
         **changes,
     }
@@ -61,6 +62,13 @@ def variant(number: int, **changes: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def level(variant_number: int, **changes: Any) -> dict[str, Any]:
+    """The stock of a variant at a location."""
+    return {
+        "id": f"gid://shopify/InventoryLevel/{variant_number}", "variant": variant_number, "updatedAt": OLD, **changes,
+    }  # fmt: skip
+
+
 def picture(number: int) -> dict[str, Any]:
     return {"id": f"gid://shopify/MediaImage/{number}", "image": {"url": f"https://img.example/{number}.jpg"}}
 
@@ -80,6 +88,8 @@ class FakeShopify(httpx.BaseTransport):
         exports: Bulk operations by number; a new one is finished when it was asked for ``polls`` times.
         max_exports: How many may run at once.
         denied: Fields that answer ACCESS_DENIED, with the scope that they need.
+        scopes: What the app may do.
+        locations: Each with its ``inventoryLevels``; see ``level``.
     """
 
     def __init__(self, products: list[dict[str, Any]] | None = None, token: str = "test-token") -> None:
@@ -96,6 +106,8 @@ class FakeShopify(httpx.BaseTransport):
         self.exports: dict[str, dict[str, Any]] = {}
         self.files: dict[str, bytes] = {}
         self.denied: dict[str, str] = {}
+        self.scopes = ["read_products"]
+        self.locations: list[dict[str, Any]] = []
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         self.urls.append(str(request.url))
@@ -156,11 +168,26 @@ class FakeShopify(httpx.BaseTransport):
             return getattr(self, f"_{name}")(**arguments)
         value = source.get(name)
         if get_named_type(info.return_type).name.endswith("Connection"):
-            return _connection(value or [], **arguments)
+            terms = _terms(arguments.pop("query", None))
+            return _connection([one for one in value or [] if _changed(one, terms)], **arguments)
         return value
 
     def _shop(self) -> dict[str, Any]:
         return {"currencyCode": self.currency}
+
+    def _currentAppInstallation(self) -> dict[str, Any]:  # noqa: N802 - Shopify's name
+        return {"accessScopes": [{"handle": scope} for scope in self.scopes]}
+
+    def _locations(self, **paging: Any) -> dict[str, Any]:
+        items = {one["inventoryItem"]["id"]: {**one["inventoryItem"], "variants": [one]} for one in self._variants()}
+        found = []
+        for place in self.locations:
+            levels = [
+                {**one, "item": items[f"gid://shopify/InventoryItem/{one['variant']}"]}
+                for one in place["inventoryLevels"]
+            ]
+            found.append({**place, "inventoryLevels": levels})
+        return _connection(found, **paging)
 
     def _productVariantsCount(self, limit: int | None = None, query: str | None = None) -> dict[str, Any]:  # noqa: N802 - Shopify's name
         return {"count": min(len(self._variants()), limit or 10_000)}

@@ -94,7 +94,16 @@ class Api:
 
     def connection(self, query: str, name: str, variables: Mapping[str, Any]) -> Connection:
         """One page of the list ``name``. Raises as ``ask`` does."""
-        found = self.ask(query, variables).get(name)
+        return self._connection(self.ask(query, variables).get(name), name, variables.get("after"))
+
+    def nested(self, query: str, names: tuple[str, str], variables: Mapping[str, Any]) -> tuple[Connection, str | None]:
+        """One page of a list within the one row of another, and the cursor behind that row. Raises as ``ask`` does."""
+        rows = self._connection(self.ask(query, variables).get(names[0]), names[0], variables.get("behind"))
+        if not rows.nodes:
+            return Connection((), None), None
+        return self._connection(rows.nodes[0].get(names[1]), names[1], variables.get("after")), rows.after
+
+    def _connection(self, found: Any, name: str, before: Any) -> Connection:
         info = found.get("pageInfo") if isinstance(found, dict) else None
         nodes = found.get("nodes") if isinstance(found, dict) else None
         if not isinstance(nodes, list) or not isinstance(info, dict) or not all(isinstance(one, dict) for one in nodes):
@@ -102,7 +111,7 @@ class Api:
         after = info.get("endCursor")
         if not info.get("hasNextPage"):
             return Connection(nodes, None)
-        if not isinstance(after, str) or after == variables.get("after"):
+        if not isinstance(after, str) or after == before:
             raise StoreIncomplete(f"{display(self._url)} has more {name} and does not say where they begin.")
         return Connection(nodes, after)
 

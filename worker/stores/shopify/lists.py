@@ -33,6 +33,23 @@ class Lists:
 
         return self._affordable(first, ask)
 
+    def nested(
+        self, document: str, names: tuple[str, str], query: str, first: int, after: str | None, behind: str | None
+    ) -> tuple[Connection, str | None]:
+        """At most ``first`` rows of the list within the first row of another, and the cursor behind that row.
+
+        Args:
+            names: Of the outer list and the inner one.
+            after: Where the inner list goes on.
+            behind: The cursor of the outer list before the row in question.
+        """
+
+        def ask(size: int) -> tuple[Connection, str | None]:
+            variables = {"query": query, "first": size, "after": after, "behind": behind}
+            return self._api.nested(document, names, variables)
+
+        return self._affordable(first, ask)
+
     def nodes(self, document: str, ids: Sequence[str], first: int) -> list[dict[str, Any]]:
         """Those of ``ids`` that exist now, read ``first`` at a time."""
         found: list[dict[str, Any]] = []

@@ -16,12 +16,13 @@ class Place:
     """Where a page starts.
 
     Attributes:
-        phase: "start", "wait" and "file" of an export; "sold"; "products", "owned", "variants" and "stock" of a delta.
+        phase: "start", "wait" and "file" of an export; "sold"; "products", "owned", "variants", "stock" and
+            "levels" of a delta.
         export: The export's number.
         count: How often we asked in vain; in a file, the number of the last root read.
         after: Shopify's cursor within the list.
         ids: The products whose variants are listed ("owned").
-        then: The cursor of the products behind these; None behind the last.
+        then: The cursor of the products behind these, or of the locations before this one; None: there are none.
     """
 
     phase: str

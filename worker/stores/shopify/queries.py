@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 SHOP = "query Shop { shop { currencyCode } }"
 
+SCOPES = "query Scopes { currentAppInstallation { accessScopes { handle } } }"
+
 # The export that is made meanwhile. ``currentBulkOperation`` is deprecated and may show another one of this app.
 EXPORT = """query Export($id: ID!) {
   bulkOperation(id: $id) { id status errorCode createdAt objectCount rootObjectCount url }
@@ -33,6 +35,17 @@ CHANGED_PRODUCTS = """query ChangedProducts($query: String!, $first: Int!, $afte
 CHANGED_STOCK = """query ChangedStock($query: String!, $first: Int!, $after: String) {
   inventoryItems(query: $query, first: $first, after: $after) {
     nodes { id variants(first: 5) { nodes { id updatedAt product { updatedAt } } } }
+    pageInfo { hasNextPage endCursor }
+  }
+}"""
+
+
+# One location after the other, because a level has no other list that can be asked for what changed.
+CHANGED_LEVELS = """query ChangedLevels($query: String!, $first: Int!, $after: String, $behind: String) {
+  locations(first: 1, after: $behind) {
+    nodes { id inventoryLevels(query: $query, first: $first, after: $after) {
+      nodes { id item { id variants(first: 5) { nodes { id updatedAt product { updatedAt } } } } }
+      pageInfo { hasNextPage endCursor } } }
     pageInfo { hasNextPage endCursor }
   }
 }"""

@@ -1,10 +1,11 @@
 """Shopify as a store: the catalog by export, its changes by three lists, prices and stock of all variants.
 
 ``full`` has Shopify make an export, because paging 100,000 variants would empty the bucket of points for an hour and an
-export costs ten. ``changed`` asks for products, variants and inventory items by ``updated_at``: none of them is said
-to move with all of the others. ``volatile`` pages through small catalogs (2 points a variant of the 2,000 that are
-there at once, and no waiting for an export), and has an export made of larger ones. What is deleted leaves no list that
-names variants (``deletionEvents`` has products only and is deprecated, ``events`` promises none), so ``full`` finds it.
+export costs ten. ``changed`` asks for products, variants, inventory items and, where the app may read them, inventory
+levels by ``updated_at``: none of them is said to move with all of the others. ``volatile`` pages through small catalogs
+(2 points a variant of the 2,000 that are there at once, and no waiting for an export), and has an export made of larger
+ones. What is deleted leaves no list that names variants (``deletionEvents`` has products only and is deprecated,
+``events`` promises none), so ``full`` finds it.
 """
 
 from __future__ import annotations
@@ -33,7 +34,15 @@ from worker.stores.shopify.exports import ExportFile, Exports
 from worker.stores.shopify.item import Options, item_fields, number_of, sold_fields
 from worker.stores.shopify.lists import Lists
 from worker.stores.shopify.place import Place
-from worker.stores.shopify.queries import CHANGED_PRODUCTS, CHANGED_STOCK, COUNT, SHOP, Documents
+from worker.stores.shopify.queries import (
+    CHANGED_LEVELS,
+    CHANGED_PRODUCTS,
+    CHANGED_STOCK,
+    COUNT,
+    SCOPES,
+    SHOP,
+    Documents,
+)
 from worker.stores.shopify.records import Listed, exported
 
 PAGED_VARIANTS = 2_000
@@ -45,6 +54,8 @@ CHANGED_FIRST = 25
 STOCK_FIRST = 50
 EXPORT_RECORDS = 1_000
 OVERLAP = timedelta(minutes=10)
+LEVELS_SCOPES = frozenset({"read_inventory", "read_locations"})
+"""What an app needs to be told of changed inventory levels; without, stock comes with the volatile pull alone."""
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 2.0, 30.0
 _BUSY_PAUSE_S, _BUSY_TIMES = 30.0, 120
@@ -102,11 +113,11 @@ class Shopify:
         return Page(records, None, last=True)
 
     def changed(self, watermark: str | None, cursor: str | None) -> Page[Record]:
-        """Products that changed with all their variants, then variants and stock that changed without their product."""
+        """Products that changed with all their variants, then variants and stock that changed without it."""
         if watermark is None:
             return self.full(cursor)
         since = _text(_instant(watermark) - OVERLAP)
-        phases = ("products", "owned", "variants", "stock")
+        phases = ("products", "owned", "variants", "stock", "levels")
         place = Place.read(cursor, phases) if cursor is not None else Place("products")
         fresh = self._begin(cursor)
         following: Place | None = None
@@ -132,12 +143,8 @@ class Shopify:
             variants = [node for node in found.nodes if not _moved(node.get("product"), since)]
             following = replace(place, after=found.after) if found.after else Place("stock")
         else:
-            query = f"updated_at:>='{since}'"
-            found = self._lists.page(CHANGED_STOCK, "inventoryItems", query, STOCK_FIRST, place.after)
-            variants = self._lists.nodes(
-                self._documents.variants_by_id, list(_still(found.nodes, since)), VARIANTS_FIRST
-            )
-            following = replace(place, after=found.after) if found.after else None
+            items, following = self._changed_stock(place, f"updated_at:>='{since}'")
+            variants = self._lists.nodes(self._documents.variants_by_id, list(_still(items, since)), VARIANTS_FIRST)
         return self._page(self._listed.records(variants, self._currency), following, fresh)
 
     def volatile(self, watermark: str | None, cursor: str | None) -> Page[VolatileRecord]:
@@ -194,6 +201,20 @@ class Shopify:
         self._exports.close()
         self._api.close()
 
+    def _changed_stock(self, place: Place, query: str) -> tuple[Sequence[dict[str, Any]], Place | None]:
+        """Inventory items that changed, or of which a level did, and what to read next."""
+        if place.phase == "stock":
+            found = self._lists.page(CHANGED_STOCK, "inventoryItems", query, STOCK_FIRST, place.after)
+            if found.after:
+                return found.nodes, replace(place, after=found.after)
+            return found.nodes, Place("levels") if self._scopes() >= LEVELS_SCOPES else None
+        names = "locations", "inventoryLevels"
+        found, location = self._lists.nested(CHANGED_LEVELS, names, query, STOCK_FIRST, place.after, place.then)
+        items = [item for level in found.nodes if isinstance(item := level.get("item"), dict)]
+        if found.after:
+            return items, replace(place, after=found.after)
+        return items, Place("levels", then=location) if location else None
+
     def _begin(self, cursor: str | None) -> str | None:
         """Read what applies to all variants; on a pull's first page also the store's clock, before anything else."""
         if cursor is not None and self._begun:
@@ -203,6 +224,13 @@ class Shopify:
         self._currency = currency if isinstance(currency, str) and currency else self._fallback
         self._begun = True
         return _text(self._api.clock) if self._api.clock and cursor is None else None
+
+    def _scopes(self) -> frozenset[str]:
+        """What our app may do. To write includes to read, which Shopify then need not list."""
+        app = self._api.ask(SCOPES).get("currentAppInstallation")
+        held = app.get("accessScopes") if isinstance(app, dict) else None
+        names = [one.get("handle") for one in held if isinstance(one, dict)] if isinstance(held, list) else []
+        return frozenset(name.replace("write_", "read_", 1) for name in names if isinstance(name, str))
 
     def _count(self) -> int:
         """The number of variants; above ``PAGED_VARIANTS`` it is not exact."""

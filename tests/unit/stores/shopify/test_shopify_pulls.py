@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.fakes.shopify import product, variant
+import pytest
+
+from tests.fakes.shopify import level, product, variant
 from tests.unit.stores.shopify.shopify_pulls import NOW, SINCE, WATERMARK, delta, ids, operations, pages
 from worker.stores.shopify.store import PAGED_VARIANTS
 
@@ -12,9 +14,9 @@ from worker.stores.shopify.store import PAGED_VARIANTS
 def test_a_delta_of_a_quiet_shop_asks_three_lists_and_finds_nothing(fake, opened):
     found = delta(opened())
     assert ids(found) == []
-    assert operations(fake) == ["Shop", "ChangedProducts", "Variants", "ChangedStock"]
+    assert operations(fake) == ["Shop", "ChangedProducts", "Variants", "ChangedStock", "Scopes"]
     assert found[0].watermark == "2026-11-21T12:00:00Z"
-    queries = [variables["query"] for _, variables in fake.asked[1:]]
+    queries = [variables["query"] for _, variables in fake.asked[1:4]]
     assert queries == [
         f"updated_at:>='{SINCE}' status:active,archived,draft,unlisted",
         f"updated_at:>='{SINCE}'",
@@ -41,6 +43,45 @@ def test_stock_that_changed_alone_brings_its_variant(fake, opened):
     store = opened()
     (record,) = [record for page in delta(store) for record in page.records]
     assert (record.retailer_id, store.fields(record)["availability"]) == ("2001", "out of stock")
+
+
+@pytest.mark.parametrize("scopes", [["read_inventory", "read_locations"], ["write_inventory", "write_locations"]])
+def test_a_level_that_changed_alone_brings_its_variant_whatever_its_location(fake, opened, scopes):
+    fake.scopes += scopes
+    fake.locations = [
+        {"id": "gid://shopify/Location/1", "inventoryLevels": [level(1000)]},
+        {"id": "gid://shopify/Location/2", "inventoryLevels": [level(2001, updatedAt=NOW), level(2000)]},
+        {"id": "gid://shopify/Location/3", "inventoryLevels": []},
+    ]
+    assert ids(delta(opened())) == ["2001"]
+    assert operations(fake).count("ChangedLevels") == 3
+
+
+def test_many_levels_of_many_locations_are_read_in_slices_by_any_process(fake, opened):
+    fake.scopes += ["read_inventory", "read_locations"]
+    fake.products = [product(1, [variant(1000 + number) for number in range(220)])]
+    fake.locations = [
+        {
+            "id": f"gid://shopify/Location/{place}",
+            "inventoryLevels": [level(1000 + number, updatedAt=NOW) for number in range(place, 220, 2)],
+        }
+        for place in range(2)
+    ]
+    found, cursor = [], None
+    while True:
+        page = opened().changed(WATERMARK, cursor)
+        found += [record.retailer_id for record in page.records]
+        if page.last:
+            break
+        cursor = page.cursor
+    assert found == [str(1000 + number) for place in range(2) for number in range(place, 220, 2)]
+
+
+def test_without_the_scopes_for_levels_none_are_asked_for(fake, opened):
+    fake.scopes += ["read_inventory"]
+    fake.denied = {"locations": "read_locations"}
+    assert ids(delta(opened())) == []
+    assert "ChangedLevels" not in operations(fake)
 
 
 def test_what_changed_in_all_lists_comes_once(fake, opened):
