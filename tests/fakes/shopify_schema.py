@@ -44,7 +44,9 @@ from worker.stores.shopify.queries import Documents
 
 PACKAGE = "@shopify/dev-mcp@1.16.0"
 PRUNED = Path(__file__).parent / "shopify_admin.graphql"
-VARIANTS_OF_OPTIONS = (Documents(), Documents("CA"), Documents(None, "gid://shopify/Publication/1"))
+VARIANTS_OF_OPTIONS = (
+    Documents(), Documents("CA"), Documents(None, "gid://shopify/Publication/1"), Documents(None, None, "fr-CA"),
+)  # fmt: skip
 _EXTRA = frozenset({"Video"})  # media that is no picture
 
 

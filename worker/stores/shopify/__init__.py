@@ -46,6 +46,10 @@ class ShopifyKind:
             "number of the publication (sales channel) that decides what is shown; without it the online store",
         ),
         Option("country", "two-letter code of the country whose prices are read; without it the shop's own prices"),
+        Option(
+            "language",
+            "language whose translations are read where the shop has them, such as fr or pt-BR; without it its own",
+        ),
         Option("color_options", "names of product options that mean color", default="color,colour"),
         Option("size_options", "names of product options that mean size", default="size"),
         Option("condition", "condition of everything this shop sells; Shopify itself has none", default="new"),
@@ -86,6 +90,8 @@ class ShopifyKind:
             raise BadInput("The option publication is not the number of a publication.")
         if not re.fullmatch(r"[A-Z]{2}", config.options.get("country", "XX")):
             raise BadInput("The option country is not a two-letter country code such as CA.")
+        if not re.fullmatch(r"[a-z]{2,3}(-[A-Za-z]{2,4})?", config.options.get("language", "en")):
+            raise BadInput("The option language is not a language code such as fr or pt-BR.")
         if config.options.get("condition", "new") not in ("new", "refurbished", "used"):
             raise BadInput("The option condition is new, refurbished or used.")
         if config.secret is not None and not re.fullmatch(r"[\x21-\x7e]+", config.secret):
@@ -98,7 +104,11 @@ class ShopifyKind:
         """The shop; ``transport`` takes the place of the network in tests."""
         defaults = {option.name: option.default for option in self.options if option.default is not None}
         publication = config.options.get("publication")
-        documents = Documents(config.options.get("country"), publication and f"gid://shopify/Publication/{publication}")
+        documents = Documents(
+            config.options.get("country"),
+            publication and f"gid://shopify/Publication/{publication}",
+            config.options.get("language"),
+        )
         return Shopify(replace(config, url=self._endpoint(config)), defaults, documents, transport)
 
     def _endpoint(self, config: StoreConfig) -> str:

@@ -77,11 +77,14 @@ def sold_fields(variant: Json, currency: str | None, options: Options) -> dict[s
 def item_fields(product: Json, variant: Json, currency: str | None, options: Options) -> Fields:
     """The whole item. Raises ``UnreadableRecord`` for shapes that Shopify does not have."""
     category = product.get("category")
+    told = _translated(product)
     pictures = list(dict.fromkeys([*_texts(variant.get("images")), *_texts(product.get("images"))]))
     fields: dict[str, Any] = {
-        "title": product.get("title"),
-        "description": product.get("descriptionHtml"),
-        "link": _link(product, variant, options.storefront_url),
+        "title": told.get("title") or product.get("title"),
+        "description": told.get("body_html") or product.get("descriptionHtml"),
+        "link": _link(
+            {**product, "handle": told.get("handle") or product.get("handle")}, variant, options.storefront_url
+        ),
         "image_link": pictures[0] if pictures else None,
         "additional_image_link": pictures[1:],
         "brand": product.get("vendor"),
@@ -90,7 +93,7 @@ def item_fields(product: Json, variant: Json, currency: str | None, options: Opt
         # A prefix, because ids of products and variants are counted apart and Meta wants them all different.
         "item_group_id": f"product-{number_of(product.get('id'))}",
         # Shopify's taxonomy is not Google's and its ids are letters, so it says nothing to google_product_category.
-        "product_type": product.get("productType") or (category or {}).get("fullName"),
+        "product_type": told.get("product_type") or product.get("productType") or (category or {}).get("fullName"),
         "condition": options.condition,
         **_options(variant, options),
         **sold_fields(variant, currency, options),
@@ -98,6 +101,17 @@ def item_fields(product: Json, variant: Json, currency: str | None, options: Opt
     if not _shown(product, options):
         fields["status"] = "archived"
     return {name: value for name, value in fields.items() if value not in (None, "", [])}
+
+
+def _translated(thing: Any) -> dict[str, str]:
+    """The translations of a product or of an option's value by Shopify's keys; none where no language is asked for."""
+    rows = thing.get("translations") if isinstance(thing, dict) else None
+    entries = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    return {
+        row["key"]: text
+        for row in entries
+        if isinstance(row.get("key"), str) and isinstance(text := row.get("value"), str)
+    }
 
 
 def _shown(product: Json, options: Options) -> bool:
@@ -157,6 +171,7 @@ def _options(variant: Json, options: Options) -> dict[str, str]:
             continue
         if (name, value) == ("Title", "Default Title"):
             continue  # Shopify's stand-in for a product without options
+        value = _translated(option.get("optionValue")).get("name") or value
         if name.strip().lower() in options.color_options:
             named.setdefault("color", value)
         elif name.strip().lower() in options.size_options:

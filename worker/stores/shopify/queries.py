@@ -58,10 +58,12 @@ class Documents:
     Args:
         country: ISO 3166-1 alpha-2 code whose customers' prices are read; None: the shop's own prices.
         publication: gid of the publication that decides what is for sale; None: the online store.
+        language: Locale of the shop's whose translations are read; None: the shop's own language.
     """
 
     country: str | None = None
     publication: str | None = None
+    language: str | None = None
 
     @property
     def export_items(self) -> str:
@@ -113,7 +115,8 @@ class Documents:
 
     @property
     def _variant(self) -> str:
-        return f"{self._sold} title sku barcode selectedOptions {{ name value }}"
+        value = f"optionValue {{ id {self._translations} }}" if self.language else ""
+        return f"{self._sold} title sku barcode selectedOptions {{ name value {value} }}"
 
     @property
     def _paged_variant(self) -> str:
@@ -123,7 +126,11 @@ class Documents:
     def _product(self) -> str:
         sold_there = f'publishedOnPublication(publicationId: "{self.publication}")' if self.publication else ""
         return f"""id title descriptionHtml handle vendor productType status onlineStoreUrl {sold_there}
-  category {{ id fullName }}"""
+  {self._translations} category {{ id fullName }}"""
+
+    @property
+    def _translations(self) -> str:
+        return f'translations(locale: "{self.language}") {{ key value }}' if self.language else ""
 
 
 IMAGES = 20

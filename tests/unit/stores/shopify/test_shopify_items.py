@@ -11,6 +11,7 @@ from tests.fakes.shopify import picture, product, variant
 from worker.errors import BadInput
 from worker.stores import Record, StoreConfig, UnreadableRecord, kinds
 from worker.stores.shopify import KIND
+from worker.stores.shopify.queries import Documents
 
 URL = "https://acme.myshopify.com/admin/api/2026-10/graphql.json"
 
@@ -172,6 +173,35 @@ def test_options_become_color_size_and_free_attributes():
     assert found["additional_variant_attribute"] == "Scent  a  b:Fruity"
 
 
+def test_with_a_language_its_translations_count_where_there_are_any():
+    told = [
+        {"key": "title", "value": "Produit 1"}, {"key": "body_html", "value": "<p>Au sujet du produit</p>"},
+        {"key": "handle", "value": "produit-1"}, {"key": "product_type", "value": ""},
+    ]  # fmt: skip
+    color = {"name": "Color", "value": "Red", "optionValue": {"translations": [{"key": "name", "value": "Rouge"}]}}
+    size = {"name": "Size", "value": "M", "optionValue": {"translations": []}}
+    found = fields(
+        variant(1000, selectedOptions=[color, size]),
+        product(1, translations=told),
+        language="fr",
+        storefront_url="https://shop.example/fr/{handle}",
+    )
+    assert {name: found[name] for name in ("title", "description", "link", "product_type", "color", "size")} == {
+        "title": "Produit 1",
+        "description": "<p>Au sujet du produit</p>",
+        "link": "https://shop.example/fr/produit-1",
+        "product_type": "Shirts",
+        "color": "Rouge",
+        "size": "M",
+    }
+
+
+def test_translations_are_asked_for_in_the_language_of_the_option_alone():
+    assert "translations" not in Documents().export_items
+    text = Documents(language="pt-BR").export_items
+    assert text.count('translations(locale: "pt-BR")') == 2
+
+
 def test_the_variants_picture_comes_first_and_none_twice():
     owner = product(1, media=[picture(1), picture(2), picture(3)])
     found = fields(variant(1000, media=[picture(2)]), owner)
@@ -242,6 +272,7 @@ def test_what_is_no_shop_address_is_refused(given):
         ("acme.myshopify.com", {"storefront_url": "https://x.example/{slug}"}, "{slug}"),
         ("acme.myshopify.com", {"publication": "gid://1"}, "publication"),
         ("acme.myshopify.com", {"country": "Canada"}, "country"),
+        ("acme.myshopify.com", {"language": 'fr") }'}, "language"),
         ("acme.myshopify.com", {"condition": "fresh"}, "condition"),
     ],
 )
