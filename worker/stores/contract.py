@@ -7,8 +7,8 @@ either returns a whole page or raises: ``Transient`` (try again), ``StoreRefused
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from worker.errors import Owner
@@ -137,6 +137,11 @@ class StoreConfig:
     secret: str | None = field(repr=False)
     spool_dir: str
     allowed_networks: tuple[str, ...] = ()
+
+    def with_defaults(self, options: Iterable[Option]) -> StoreConfig:
+        """The same, with the defaults of those of a kind's ``options`` that the shop has not set."""
+        defaults = {option.name: option.default for option in options if option.default is not None}
+        return replace(self, options={**defaults, **self.options})
 
 
 @dataclass(frozen=True, slots=True)

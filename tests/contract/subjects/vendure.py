@@ -7,7 +7,7 @@ from collections.abc import Container
 from tests.contract.subjects.subject import BAD, SECRET, Subject
 from tests.fakes.vendure import FakeVendure, product, variant
 from worker.stores import Store, StoreConfig
-from worker.stores.vendure import KIND, Vendure
+from worker.stores.vendure import KIND
 
 NOW = "2026-11-21T12:00:00.000Z"
 
@@ -37,8 +37,7 @@ class VendureSubject(Subject):
     def open(self) -> Store:
         options = {"storefront_url": "https://shop.example/{slug}"}
         config = StoreConfig("https://shop.example/admin-api", options, None, SECRET, "/nowhere")
-        defaults = {option.name: option.default for option in KIND.options if option.default is not None}
-        return Vendure(config, defaults, self.fake)
+        return KIND.open(config, self.fake)
 
     @staticmethod
     def title(number: int) -> str:

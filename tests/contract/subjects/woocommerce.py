@@ -8,7 +8,7 @@ from typing import Any
 from tests.contract.subjects.subject import BAD, SECRET, Subject
 from tests.fakes.woocommerce import FakeWooCommerce, product, variation
 from worker.stores import Store, StoreConfig
-from worker.stores.woocommerce import KIND, WooCommerce
+from worker.stores.woocommerce import KIND
 
 NOW = "2026-11-21T12:00:00"
 
@@ -52,8 +52,7 @@ class WooCommerceSubject(Subject):
     def open(self) -> Store:
         url = f"{self.scheme}://shop.example/wp-json/wc/v3"
         config = StoreConfig(url, {}, None, f"ck_test:cs_{SECRET}", "/nowhere")
-        defaults = {option.name: option.default for option in KIND.options if option.default is not None}
-        return WooCommerce(config, defaults, self.fake)
+        return KIND.open(config, self.fake)
 
     @staticmethod
     def title(number: int) -> str:

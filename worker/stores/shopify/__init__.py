@@ -102,14 +102,14 @@ class ShopifyKind:
 
     def open(self, config: StoreConfig, transport: httpx.BaseTransport | None = None) -> Shopify:
         """The shop; ``transport`` takes the place of the network in tests."""
-        defaults = {option.name: option.default for option in self.options if option.default is not None}
         publication = config.options.get("publication")
         documents = Documents(
             config.options.get("country"),
             publication and f"gid://shopify/Publication/{publication}",
             config.options.get("language"),
         )
-        return Shopify(replace(config, url=self._endpoint(config)), defaults, documents, transport)
+        config = replace(config.with_defaults(self.options), url=self._endpoint(config))
+        return Shopify(config, documents, transport)
 
     def _endpoint(self, config: StoreConfig) -> str:
         """The address with the version that counts: the option's before the address's own."""

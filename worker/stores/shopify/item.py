@@ -25,8 +25,8 @@ class Options:
     condition: str
 
     @classmethod
-    def of(cls, config: StoreConfig, defaults: Mapping[str, str]) -> Options:
-        value = {**defaults, **config.options}
+    def of(cls, config: StoreConfig) -> Options:
+        value = config.options
         return cls(
             storefront_url=value.get("storefront_url"),
             publication="publication" in value,

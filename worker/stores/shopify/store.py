@@ -68,7 +68,7 @@ class Shopify:
     """One Shopify shop. See ``worker.stores.contract.Store``.
 
     Args:
-        defaults: Values of the options that the shop has not set.
+        config: With a value for every option that has a default.
         transport: Takes the place of the network in tests.
     """
 
@@ -81,11 +81,10 @@ class Shopify:
     def __init__(
         self,
         config: StoreConfig,
-        defaults: dict[str, str],
         documents: Documents,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        self._options = Options.of(config, defaults)
+        self._options = Options.of(config)
         self._documents = documents
         self._api = Api(config, transport)
         self._exports = Exports(config, self._api, transport)

@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from urllib.parse import urlsplit, urlunsplit
 
+import httpx
+
 from worker.errors import BadInput
 from worker.stores.contract import Option, StoreConfig
 from worker.stores.http import check_url
@@ -68,9 +70,9 @@ class VendureKind:
         if not re.fullmatch(r"[\x21-\x7e]*", config.options.get("channel", "")):
             raise BadInput("The option channel is not a channel token.")
 
-    def open(self, config: StoreConfig) -> Vendure:
-        defaults = {option.name: option.default for option in self.options if option.default is not None}
-        return Vendure(config, defaults)
+    def open(self, config: StoreConfig, transport: httpx.BaseTransport | None = None) -> Vendure:
+        """The shop; ``transport`` takes the place of the network in tests."""
+        return Vendure(config.with_defaults(self.options), transport)
 
 
 KIND = VendureKind()

@@ -28,8 +28,8 @@ class Options:
     currency: str | None
 
     @classmethod
-    def of(cls, config: StoreConfig, defaults: Mapping[str, str]) -> Options:
-        value = {**defaults, **config.options}
+    def of(cls, config: StoreConfig) -> Options:
+        value = config.options
         return cls(
             api_url=config.url,
             storefront_url=value["storefront_url"],

@@ -32,7 +32,7 @@ class Vendure:
     """One channel of a Vendure shop. See ``worker.stores.contract.Store``.
 
     Args:
-        defaults: Values of the options that the shop has not set.
+        config: With a value for every option that has a default.
         transport: Takes the place of the network in tests.
     """
 
@@ -40,12 +40,10 @@ class Vendure:
     one_export = False
     ids_unique = True
 
-    def __init__(
-        self, config: StoreConfig, defaults: dict[str, str], transport: httpx.BaseTransport | None = None
-    ) -> None:
+    def __init__(self, config: StoreConfig, transport: httpx.BaseTransport | None = None) -> None:
         self._url = config.url
         self._channel = config.options.get("channel")
-        self._options = Options.of(config, defaults)
+        self._options = Options.of(config)
         self._documents = Documents(self._options.compare_at)
         self._api = Api(config, transport)
         self._settings: dict[str, Any] | None = None

@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from urllib.parse import urlsplit, urlunsplit
 
+import httpx
+
 from worker.errors import BadInput
 from worker.stores.contract import Option, StoreConfig
 from worker.stores.http import check_url, display
@@ -61,9 +63,9 @@ class WooCommerceKind:
                 action="Create one in WooCommerce under Settings, Advanced, REST API, and give both parts.",
             )
 
-    def open(self, config: StoreConfig) -> WooCommerce:
-        defaults = {option.name: option.default for option in self.options if option.default is not None}
-        return WooCommerce(config, defaults)
+    def open(self, config: StoreConfig, transport: httpx.BaseTransport | None = None) -> WooCommerce:
+        """The shop; ``transport`` takes the place of the network in tests."""
+        return WooCommerce(config.with_defaults(self.options), transport)
 
 
 KIND = WooCommerceKind()

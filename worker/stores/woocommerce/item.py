@@ -37,8 +37,8 @@ class Options:
     condition: str
 
     @classmethod
-    def of(cls, config: StoreConfig, defaults: Mapping[str, str]) -> Options:
-        value = {**defaults, **config.options}
+    def of(cls, config: StoreConfig) -> Options:
+        value = config.options
         return cls(
             brand_attributes=_names(value["brand_attributes"]),
             color_attributes=_names(value["color_attributes"]),

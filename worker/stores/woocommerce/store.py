@@ -74,7 +74,7 @@ class WooCommerce:
     """One WooCommerce shop. See ``worker.stores.contract.Store``.
 
     Args:
-        defaults: Values of the options that the shop has not set.
+        config: With a value for every option that has a default.
         transport: Takes the place of the network in tests.
     """
 
@@ -82,12 +82,10 @@ class WooCommerce:
     one_export = False
     ids_unique = True
 
-    def __init__(
-        self, config: StoreConfig, defaults: Mapping[str, str], transport: httpx.BaseTransport | None = None
-    ) -> None:
+    def __init__(self, config: StoreConfig, transport: httpx.BaseTransport | None = None) -> None:
         self._config = config
-        self._wants_tax = {**defaults, **config.options}["prices"] == "with_tax"
-        self._options = Options.of(config, defaults)
+        self._wants_tax = config.options["prices"] == "with_tax"
+        self._options = Options.of(config)
         self._api = Api(config, transport)
         self._lists = Lists(self._api)
         self._currency: str | None = None

@@ -12,12 +12,10 @@ from worker.errors import BadInput, Permanent, StoreIncomplete, StoreRefused, Tr
 from worker.stores import CursorExpired, StoreConfig, UnreadableRecord, kinds
 from worker.stores.vendure import KIND, Vendure
 
-DEFAULTS = {option.name: option.default for option in KIND.options if option.default is not None}
-
 
 def opened(fake: FakeVendure, **options: str) -> Vendure:
     values = {"storefront_url": "https://shop.example/p/{slug}?v={variant_id}", **options}
-    return Vendure(StoreConfig("https://api.example/admin-api", values, None, "test-key", "/nowhere"), DEFAULTS, fake)
+    return KIND.open(StoreConfig("https://api.example/admin-api", values, None, "test-key", "/nowhere"), fake)
 
 
 def item(one: dict, owner: dict | None = None, fake: FakeVendure | None = None, **options: str) -> dict:

@@ -9,10 +9,10 @@ import httpx
 import pytest
 
 from tests.fakes.woocommerce import FakeWooCommerce, product
-from tests.unit.stores.woocommerce.woocommerce_pulls import DEFAULTS, URL, opened
+from tests.unit.stores.woocommerce.woocommerce_pulls import URL, opened
 from worker.errors import BadInput, Permanent, StoreIncomplete, StoreRefused, Transient
 from worker.stores import StoreConfig, kinds
-from worker.stores.woocommerce import KIND, WooCommerce
+from worker.stores.woocommerce import KIND
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_the_key_travels_in_its_header_alone():
     for url in (URL, URL.replace("https", "http")):
         config = StoreConfig(url, {}, None, "ck_test:cs_test", "/nowhere")
         with pytest.raises(StoreRefused) as caught:
-            WooCommerce(config, DEFAULTS, httpx.MockTransport(handle)).full(None)
+            KIND.open(config, httpx.MockTransport(handle)).full(None)
         assert "ck_test" not in str(caught.value)
         assert "cs_test" not in str(caught.value)
     assert base64.b64decode(seen[0].headers["authorization"].removeprefix("Basic ")) == b"ck_test:cs_test"

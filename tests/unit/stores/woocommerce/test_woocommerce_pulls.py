@@ -6,10 +6,10 @@ import httpx
 import pytest
 
 from tests.fakes.woocommerce import FakeWooCommerce, product, variation
-from tests.unit.stores.woocommerce.woocommerce_pulls import DEFAULTS, LATER, URL, changed, ids, opened, read, volatile
+from tests.unit.stores.woocommerce.woocommerce_pulls import LATER, URL, changed, ids, opened, read, volatile
 from worker.errors import BadInput, StoreIncomplete, Transient
 from worker.stores import CursorExpired, StoreConfig
-from worker.stores.woocommerce import WooCommerce
+from worker.stores.woocommerce import KIND
 
 
 def test_a_full_pull_asks_twice_a_hundred_variations_and_never_for_more_than_a_page():
@@ -112,9 +112,7 @@ def test_variations_that_change_while_they_are_read_are_read_again():
             del fake.products[0]["variations"][0]
         return answer(request)
 
-    store = WooCommerce(
-        StoreConfig(URL, {}, None, "ck_test:cs_test", "/nowhere"), DEFAULTS, httpx.MockTransport(delete_between)
-    )
+    store = KIND.open(StoreConfig(URL, {}, None, "ck_test:cs_test", "/nowhere"), httpx.MockTransport(delete_between))
     with pytest.raises(Transient, match="variations of product 2 changed"):
         read(store.full)
 

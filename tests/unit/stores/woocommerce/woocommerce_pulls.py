@@ -6,14 +6,13 @@ from tests.fakes.woocommerce import FakeWooCommerce
 from worker.stores import StoreConfig
 from worker.stores.woocommerce import KIND, WooCommerce
 
-DEFAULTS = {option.name: option.default for option in KIND.options if option.default is not None}
 URL = "https://shop.example/wp-json/wc/v3"
 LATER = "2026-11-21T11:55:00"
 
 
 def opened(fake: FakeWooCommerce, fallback: str | None = None, **options: str) -> WooCommerce:
     """``fallback`` is the currency of the shop's own row; everything else an option of the kind."""
-    return WooCommerce(StoreConfig(URL, options, fallback, "ck_test:cs_test", "/nowhere"), DEFAULTS, fake)
+    return KIND.open(StoreConfig(URL, options, fallback, "ck_test:cs_test", "/nowhere"), fake)
 
 
 def items(fake: FakeWooCommerce, **options: str) -> dict[str, dict]:
