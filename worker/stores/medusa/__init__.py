@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from urllib.parse import urlsplit, urlunsplit
 
+import httpx
+
 from worker.errors import BadInput
 from worker.stores.contract import Option, StoreConfig
 from worker.stores.http import check_url, display
@@ -75,9 +77,10 @@ class MedusaKind:
                 action="Create a secret API key in Medusa under Settings, Secret API Keys.",
             )
 
-    def open(self, config: StoreConfig) -> Medusa:
+    def open(self, config: StoreConfig, transport: httpx.BaseTransport | None = None) -> Medusa:
+        """``transport`` takes the place of the network in tests."""
         defaults = {option.name: option.default for option in self.options if option.default is not None}
-        return Medusa(config, defaults)
+        return Medusa(config, defaults, transport)
 
 
 KIND = MedusaKind()
