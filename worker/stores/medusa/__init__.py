@@ -78,9 +78,8 @@ class MedusaKind:
             )
 
     def open(self, config: StoreConfig, transport: httpx.BaseTransport | None = None) -> Medusa:
-        """``transport`` takes the place of the network in tests."""
-        defaults = {option.name: option.default for option in self.options if option.default is not None}
-        return Medusa(config, defaults, transport)
+        """The shop; ``transport`` takes the place of the network in tests."""
+        return Medusa(config.with_defaults(self.options), transport)
 
 
 KIND = MedusaKind()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -29,8 +29,8 @@ class Options:
     condition: str
 
     @classmethod
-    def of(cls, config: StoreConfig, defaults: Mapping[str, str]) -> Options:
-        value = {**defaults, **config.options}
+    def of(cls, config: StoreConfig) -> Options:
+        value = config.options
         return cls(
             storefront_url=value["storefront_url"],
             region=value.get("region"),

@@ -51,7 +51,7 @@ class Medusa:
     """One Medusa shop. See ``worker.stores.contract.Store``.
 
     Args:
-        defaults: Values of the options that the shop has not set.
+        config: With a value for every option that has a default.
         transport: Takes the place of the network in tests.
     """
 
@@ -59,11 +59,9 @@ class Medusa:
     one_export = False
     ids_unique = True
 
-    def __init__(
-        self, config: StoreConfig, defaults: Mapping[str, str], transport: httpx.BaseTransport | None = None
-    ) -> None:
+    def __init__(self, config: StoreConfig, transport: httpx.BaseTransport | None = None) -> None:
         self._config = config
-        self._options = Options.of(config, defaults)
+        self._options = Options.of(config)
         self._api = Api(config, transport)
         self._shop: Shop | None = None
 
