@@ -25,13 +25,19 @@ _BETWEEN_URLS = re.compile(r"[\s,;|]+(?=https?://)", re.IGNORECASE)
 _COMMA = re.compile(",")
 
 
+def addresses(value: Any) -> list[Any]:
+    """The entries of a field of pictures, in whatever form a store gives them: addresses, or objects with one."""
+    return _entries(value, _BETWEEN_URLS)
+
+
 def urls(field: Field, value: Any, findings: Findings) -> list[str] | None:
     entries = _entries(value, _BETWEEN_URLS)
-    good = [text for entry in entries if (text := _address(entry))]
+    good = [text for entry in entries if (text := address(entry))]
     return _shorten(field, good, len(entries), findings)
 
 
-def _address(entry: Any) -> str | None:
+def address(entry: Any) -> str | None:
+    """The whole address of such an entry; None if it has none."""
     if isinstance(entry, Mapping):
         entry = entry.get("url")
     text = entry.strip() if isinstance(entry, str) else ""
@@ -43,13 +49,13 @@ def media(field: Field, value: Any, findings: Findings) -> list[dict[str, Any]] 
     entries = _entries(value, _BETWEEN_URLS)
     good: list[dict[str, Any]] = []
     for entry in entries:
-        address = _address(entry)
-        if address is None:
+        found = address(entry)
+        if found is None:
             continue
         tags = entry.get("tag") if isinstance(entry, Mapping) else None
         tags = [tags] if isinstance(tags, str) else tags if isinstance(tags, (list, tuple)) else []
         tags = [tag for tag in tags if isinstance(tag, str) and tag]
-        good.append({"url": address, "tag": tags} if tags else {"url": address})
+        good.append({"url": found, "tag": tags} if tags else {"url": found})
     return _shorten(field, good, len(entries), findings)
 
 
