@@ -24,8 +24,9 @@ from worker.database.engine import make_engine
 from worker.errors import BadInput, TokenRefused
 from worker.graph import Graph, GraphConfig
 from worker.items import source_seed
+from worker.items.mapping import parse
 from worker.settings import Settings, read_settings
-from worker.stores import Kind, Store, StoreConfig, kinds
+from worker.stores import Kind, Store, StoreConfig, kinds, mapped
 from worker.sync.context import Context, Limits
 
 _CACHED_CLIENTS = 1000
@@ -87,7 +88,8 @@ def graph_config(settings: Settings) -> GraphConfig:
 
 
 def _open_store(keyring: Keyring, allowed_networks: tuple[str, ...], spool_dir: str, shop: Row[Any]) -> Store:
-    return _kind(shop.store_kind).open(
+    mapping = parse(shop.mapping)
+    store = _kind(shop.store_kind).open(
         StoreConfig(
             url=shop.store_url,
             options=shop.store_options,
@@ -97,6 +99,7 @@ def _open_store(keyring: Keyring, allowed_networks: tuple[str, ...], spool_dir: 
             allowed_networks=allowed_networks,
         )
     )
+    return mapped(store, mapping)
 
 
 def _senders(config: GraphConfig, keyring: Keyring) -> Callable[[Row[Any]], Graph]:

@@ -9,7 +9,8 @@ from typing import Any
 from worker.errors import StoreIncomplete, Transient
 from worker.stores.contract import Fields, Page, Record, VolatileRecord
 
-VOLATILE = ("price", "sale_price", "availability")
+VOLATILE = ("price", "sale_price", "availability", "quantity_to_sell_on_facebook")
+NAMING = ("sku", "item_group_id")
 
 
 class Shelf:
@@ -96,7 +97,7 @@ class OpenShelf:
     def volatile(self, watermark: str | None, cursor: str | None) -> Page[VolatileRecord]:
         def slim(key: str) -> VolatileRecord:
             item = self._shelf.items[key]
-            return VolatileRecord(key, {name: item[name] for name in VOLATILE if name in item})
+            return VolatileRecord(key, {name: item[name] for name in (*VOLATILE, *NAMING) if name in item})
 
         return self._page(lambda: sorted(self._shelf.items), cursor, slim)
 

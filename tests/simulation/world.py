@@ -29,8 +29,10 @@ from worker.database.engine import make_engine, reading, writing
 from worker.database.tables import batch, issue, pending, run, schedule, shop, snapshot
 from worker.graph import Graph, GraphConfig
 from worker.items import prepare, source_seed
+from worker.items.mapping import parse
 from worker.sandbox.batches import NO_FAULT, BatchFault
 from worker.sandbox.catalog import CatalogModel, ModelSettings
+from worker.stores import mapped
 from worker.sync import audit, dispatch, lane, requests, settle, sweep
 from worker.sync import pull as pulling
 from worker.sync.context import Context, Limits, Wake
@@ -149,9 +151,9 @@ class World:
 
         return Context(
             engine=self.engine,
-            open_store=lambda row: self.shelves[row.slug].open(),
+            open_store=lambda row: mapped(self.shelves[row.slug].open(), parse(row.mapping)),
             sender=lambda row: sender(row.id),
-            seed=lambda *_: source_seed(self.seed_part),
+            seed=lambda row, _: source_seed(self.seed_part, row.store_options, row.mapping),
             monotonic=self.time,
             owner=owner,
             limits=self.limits,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import click
 from sqlalchemy import Engine
 
 from worker.broker import ensure_broker
+from worker.cli.remapping import split
 from worker.cli.secrets import read_secret
 from worker.database import schedules, shops
 from worker.database.credentials import load_keyring
@@ -34,6 +36,7 @@ class NewShop:
     catalog_id: str
     currency: str | None
     options: Mapping[str, str]
+    document: Mapping[str, Any] = field(default_factory=dict)
 
 
 def register(engine: Engine, new: NewShop, token_env: str | None, secret_env: str | None, actor: str) -> Catalog:
@@ -44,7 +47,9 @@ def register(engine: Engine, new: NewShop, token_env: str | None, secret_env: st
     settings = read_settings()
     load_keyring(settings.keys, settings.database_url)  # a fault in the keys shows before anything is asked
     kind = _kind(new.kind_name)
-    _check_options(kind, new.options)
+    mapping, mapped_options = split(kind, new.document)
+    options = _together(new.options, mapped_options)
+    _check_options(kind, options)
     currency = _currency(new.currency)
     with reading(engine) as connection:
         shops.check_new(connection, slug=new.slug, catalog_id=new.catalog_id)
@@ -52,7 +57,7 @@ def register(engine: Engine, new: NewShop, token_env: str | None, secret_env: st
     # Checked without the secret first: nobody should type one for an address that cannot be right.
     config = StoreConfig(
         url=store_url,
-        options=new.options,
+        options=options,
         currency=currency,
         secret=None,
         spool_dir="",
@@ -70,8 +75,8 @@ def register(engine: Engine, new: NewShop, token_env: str | None, secret_env: st
             slug=new.slug,
             store_kind=kind.name,
             store_url=store_url,
-            store_options=new.options,
-            mapping={},
+            store_options=options,
+            mapping=mapping,
             catalog_id=new.catalog_id,
             currency=currency,
             now=now,
@@ -168,6 +173,14 @@ def _check_options(kind: Kind, options: Mapping[str, str]) -> None:
                 f"The kind of store {kind.name} needs the option {option.name}.",
                 action=f"Add: --store-option {option.name}=… ({option.help}).",
             )
+
+
+def _together(typed: Mapping[str, str], mapped: Mapping[str, str] | None) -> Mapping[str, str]:
+    """The options of the command line and of the mapping's [store]."""
+    for name in typed:
+        if name in (mapped or {}):
+            raise BadInput(f"The store option {name} is given twice.", action="Give it here or in the mapping.")
+    return {**(mapped or {}), **typed}
 
 
 def _currency(text: str | None) -> str | None:

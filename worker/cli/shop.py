@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from worker.cli.limits import limits
+from worker.cli.mapping import mapping
 from worker.cli.output import (
     AnsweringGroup,
     age,
@@ -47,6 +48,7 @@ def shop() -> None:
 
 
 shop.add_command(limits)
+shop.add_command(mapping)
 
 
 @shop.command()
@@ -56,6 +58,7 @@ shop.add_command(limits)
 @click.option("--catalog", "catalog_id", metavar="ID", required=True, help="Id of the Meta catalog; it has one shop.")
 @click.option("--currency", metavar="CODE", help="ISO 4217 code, such as USD, used where the store gives none.")
 @click.option("--store-option", "pairs", metavar="K=V", multiple=True, help="An option of this kind; repeatable.")
+@click.option("--mapping", "mapping_file", metavar="FILE", help="Its mapping, as 'shop mapping' describes it.")
 @token_env
 @secret_env
 @one_sentence
@@ -66,6 +69,7 @@ def add(
     catalog_id: str,
     currency: str | None,
     pairs: tuple[str, ...],
+    mapping_file: str | None,
     token_env: str | None,
     store_secret_env: str | None,
 ) -> None:
@@ -80,11 +84,13 @@ def add(
       celery -A worker shop add acme --store feed --store-url https://shop.example/feed.csv \\
           --catalog 1234567890 --currency EUR --token-env ACME_TOKEN
       celery -A worker shop add acme --store vendure --store-url https://shop.example/admin-api \\
-          --catalog 1234567890 --token-env ACME_TOKEN --store-secret-env ACME_KEY
+          --catalog 1234567890 --token-env ACME_TOKEN --store-secret-env ACME_KEY --mapping acme.toml
     """
     from worker.cli import registering
+    from worker.cli.remapping import read_document
 
-    request = registering.NewShop(slug, kind_name, store_url, catalog_id, currency, _options(pairs))
+    document = read_document(mapping_file) if mapping_file else {}
+    request = registering.NewShop(slug, kind_name, store_url, catalog_id, currency, _options(pairs), document)
     with database() as engine:
         catalog = registering.register(engine, request, token_env, store_secret_env, actor())
     click.echo(f"Added {slug} for the catalog {catalog.id} ({catalog.name}).")
@@ -116,6 +122,7 @@ def show(slug: str, *, as_json: bool) -> None:
     """Show how a shop is set up, with its schedules. Secrets are never shown."""
     from worker.database import reports, shops
     from worker.database.engine import reading
+    from worker.items.mapping import as_toml
 
     with database() as engine, reading(engine) as connection:
         found = reports.shop_settings(connection, shops.by_slug(connection, slug))
@@ -131,6 +138,8 @@ def show(slug: str, *, as_json: bool) -> None:
         ["job", "cron", "zone", "next due (UTC)"],
         [[job, row["cron"], row["zone"], moment(row["next_due"])] for job, row in found["schedules"].items()],
     )
+    if found["mapping"]:
+        click.echo(f"\n{as_toml(found['mapping'])}", nl=False)
 
 
 @shop.command()

@@ -58,6 +58,7 @@ def sync() -> None:
       celery -A worker sync full acme --wait
       celery -A worker sync volatile acme --wait 60 --json
       celery -A worker sync full acme --dry-run
+      celery -A worker sync full acme --dry-run --mapping acme.toml
       celery -A worker sync audit acme --wait
     """
 
@@ -73,13 +74,18 @@ def _job(name: str, summary: str) -> None:
         help="Show progress until every item of the run is settled; with a number, for so long at most.",
     )
     @click.option("--dry-run", is_flag=True, help="Read, and say what would be sent; change nothing.")
+    @click.option("--mapping", metavar="FILE", help="With --dry-run: try this mapping in place of the shop's.")
     @answers_json
     @click.pass_context
-    def command(ctx: click.Context, slug: str, wait_s: float | None, *, dry_run: bool, as_json: bool) -> None:
+    def command(
+        ctx: click.Context, slug: str, wait_s: float | None, *, dry_run: bool, mapping: str | None, as_json: bool
+    ) -> None:
         if dry_run and wait_s is not None:
             raise click.UsageError("--dry-run does all its work at once, so it takes no --wait.")
+        if mapping is not None and (not dry_run or name == "audit"):
+            raise click.UsageError("--mapping tries a mapping in a dry run of full, delta or volatile.")
         if dry_run:
-            _dry_run(slug, name, as_json=as_json)
+            _dry_run(slug, name, mapping, as_json=as_json)
         else:
             _run(ctx.obj.app, slug, name, wait_s, as_json=as_json)
 
@@ -197,14 +203,17 @@ def _exit_code(ended: Followed) -> int:
     return EXIT_TIMEOUT if ended.why == "timeout" else 1
 
 
-def _dry_run(slug: str, job: str, *, as_json: bool) -> None:
+def _dry_run(slug: str, job: str, mapping: str | None, *, as_json: bool) -> None:
+    from worker.cli import remapping
     from worker.sync import audit
     from worker.sync.dry_run import dry_run
     from worker.wiring import process_context
 
-    with database():
+    document = None if mapping is None else remapping.read_document(mapping)
+    with database() as engine:
         context = process_context()
-        found = asdict(audit.dry_run(context, slug) if job == "audit" else dry_run(context, slug, job))
+        instead = None if document is None else remapping.check(engine, slug, document).columns
+        found = asdict(audit.dry_run(context, slug) if job == "audit" else dry_run(context, slug, job, instead))
     if as_json:
         show_json(found)
     else:

@@ -133,6 +133,7 @@ def shop_settings(connection: Connection, shop: Shop) -> Report:
         "store": shop.store_kind,
         "store_url": shop.store_url,
         "store_options": dict(shop.store_options),
+        "mapping": dict(shop.mapping),
         "catalog": shop.catalog_id,
         "currency": shop.currency,
         "has_token": shop.meta_token is not None,

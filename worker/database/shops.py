@@ -139,6 +139,20 @@ def set_limits(connection: Connection, shop_id: int, limits: Mapping[str, float]
     connection.execute(update(tables.shop).where(tables.shop.c.id == shop_id).values(limits=dict(limits)))
 
 
+def set_mapping(
+    connection: Connection, shop_id: int, mapping: Mapping[str, Any], store_options: Mapping[str, str]
+) -> None:
+    """Both are checked already; see ``items.mapping``. A pull under way begins again under the new ones."""
+    values = {"mapping": dict(mapping), "store_options": dict(store_options)}
+    connection.execute(update(tables.shop).where(tables.shop.c.id == shop_id).values(values))
+
+
+def has_items(connection: Connection, shop_id: int) -> bool:
+    """Whether any item of the shop was ever read."""
+    numbered = connection.execute(select(tables.shop.c.item_seq).where(tables.shop.c.id == shop_id)).scalar_one()
+    return bool(numbered)
+
+
 def set_secrets(
     connection: Connection,
     keyring: Keyring,

@@ -19,6 +19,7 @@ from worker.stores.contract import (
     UnreadableRecord,
     VolatileRecord,
 )
+from worker.stores.mapped import mapped
 
 __all__ = [
     "CursorExpired",
@@ -33,6 +34,7 @@ __all__ = [
     "UnreadableRecord",
     "VolatileRecord",
     "kinds",
+    "mapped",
 ]
 
 _KINDS: Mapping[str, Kind] = MappingProxyType(

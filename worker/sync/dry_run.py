@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from threading import Event
 from typing import Any, Final
 
-from sqlalchemy import Row, select
+from sqlalchemy import Connection, Row, literal, select
 
 from worker.database import ledger
 from worker.database.bulk import chunks
@@ -70,12 +71,16 @@ class DryRun:
         self.samples = {what: ids for what, ids in self.samples.items() if ids}
 
 
-def dry_run(context: Context, slug: str, job: str) -> DryRun:
-    """Read the store as ``job`` does and say what it would find. Raises what the store raises."""
+def dry_run(context: Context, slug: str, job: str, instead: Mapping[str, Any] | None = None) -> DryRun:
+    """Read the store as ``job`` does and say what it would find. Raises what the store raises.
+
+    Args:
+        instead: Columns of the shop's row with the values to try in their place, such as another mapping.
+    """
     if job not in PULLS:
         raise BadInput(f"There is no dry run of {job!r}.", action=f"Use one of {', '.join(PULLS)}.")
     with reading(context.engine) as connection:
-        shop_row = connection.execute(select(shop).where(shop.c.slug == slug)).first()
+        shop_row = _shop(connection, slug, instead or {})
         if shop_row is None:
             raise BadInput(f"There is no shop {slug!r}.", action="See 'celery -A worker shop list'.")
         since = connection.execute(
@@ -106,6 +111,14 @@ def dry_run(context: Context, slug: str, job: str) -> DryRun:
         found.would_be_held = " ".join(filter(None, (*breaker.reasons(), missing))) or None
     found.estimate(context.limits.batch_items)
     return found
+
+
+def _shop(connection: Connection, slug: str, instead: Mapping[str, Any]) -> Row[Any] | None:
+    columns = [
+        literal(instead[column.name], column.type).label(column.name) if column.name in instead else column
+        for column in shop.c
+    ]
+    return connection.execute(select(*columns).where(shop.c.slug == slug)).first()
 
 
 def _page(store: Store, job: str, since: str | None, cursor: str | None) -> Page[Any]:

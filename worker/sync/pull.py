@@ -28,7 +28,7 @@ from worker.database.types import to_ms
 from worker.errors import Fenced, Permanent, ShelfbeatError, StoreIncomplete, Transient
 from worker.items.bitmap import Bitmap
 from worker.items.breaker import suspicions
-from worker.stores.contract import CursorExpired, Page
+from worker.stores.contract import CursorExpired, Page, Store
 from worker.sync import absence, completion, interruption
 from worker.sync.breaker import Breaker
 from worker.sync.context import MAX_DELAY_S, Context, Wake
@@ -61,7 +61,7 @@ def run_slice(context: Context, run_id: str) -> Iterator[Wake]:
     with closing(store):
         seed = context.seed(shop_row, store)
         with writing(context.engine, "pull.1-begin") as connection:
-            begun = _begin(context, connection, run_id, seed)
+            begun = _begin(context, connection, run_id, store, seed)
         if isinstance(begun, list):
             yield from begun
             return
@@ -85,7 +85,7 @@ def run_slice(context: Context, run_id: str) -> Iterator[Wake]:
 
 
 def _begin(
-    context: Context, connection: Connection, run_id: str, seed: int
+    context: Context, connection: Connection, run_id: str, store: Store, seed: int
 ) -> tuple[Lease, Row[Any], Row[Any]] | list[Wake]:
     """Take the job's lease and the run. The wake-ups that follow instead, where it cannot begin now."""
     turn = take_up(connection, run_id)
@@ -96,6 +96,8 @@ def _begin(
     if block is not None:
         delay_s = MAX_DELAY_S if block.until is None else (block.until - now).total_seconds()
         return later(connection, shop_row, run, now, delay_s)
+    if context.seed(shop_row, store) != seed:
+        return later(connection, shop_row, run, now, 0)  # the mapping changed since the store was opened under it
     lease = take_lease(context, connection, turn, "pull")
     if isinstance(lease, list):
         return lease

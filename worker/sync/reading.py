@@ -13,6 +13,7 @@ from worker.database.engine import database_now, reading, writing
 from worker.database.issues import IssueRow
 from worker.database.locks import hold
 from worker.database.types import to_ms
+from worker.errors import Fenced
 from worker.items import Finding, PreparedVolatile, prepare, prepare_volatile, source_fp
 from worker.stores.contract import Page, Record, UnreadableRecord, VolatileRecord
 from worker.sync.context import Wake
@@ -183,6 +184,9 @@ class PageReader:
         pull = self._pull
         with writing(pull.context.engine, "pull.5-merge") as connection:
             shop_row = hold(connection, pull.lease)
+            if (shop_row.mapping, shop_row.store_options) != (pull.shop.mapping, pull.shop.store_options):
+                # What was decoded under the old mapping is worth nothing now; the run begins again under the new one.
+                raise Fenced("The shop's mapping was changed while this page was read.")
             now = database_now(connection)
             merged = merge(connection, shop_row, to_ms(now))
             run_state.count(connection, pull.run.id, merged.counts)

@@ -105,7 +105,7 @@ class _Reader:
             self._wrong("store is no table", "Write [store] on a line of its own and its keys below")
             return None
         if self._option_names is not None:
-            self._known(table, "[store]", sorted(self._option_names), "option for this kind of store")
+            self._known(table, "[store]", sorted(self._option_names), "option")
         for name, value in table.items():
             if not isinstance(value, str):
                 self._wrong(f"[store] {name} is {shown(value)}, which is not text", "Write it in quotes")

@@ -80,7 +80,7 @@ def test_an_empty_document_changes_nothing() -> None:
                                                   "product apart. Use {id} or {sku} in it.")),
         ({"id": {"template": "a {id}"}}, '[id] template "a {id}" holds white space. Use a dash or an underscore.'),
         ({"store": []}, "store is no table. Write [store] on a line of its own and its keys below."),
-        ({"store": {"chanel": "eu"}}, '[store] has no option for this kind of store "chanel". Use channel.'),
+        ({"store": {"chanel": "eu"}}, '[store] has no option "chanel". Use channel.'),
         ({"store": {"channel": 1}}, '[store] channel is "1", which is not text. Write it in quotes.'),
         ({"category": [{"when": {}}]},
          '[[category]] 1 sets nothing. Write set = { google_product_category = "187" }.'),
