@@ -59,7 +59,7 @@ def test_the_volatile_listing_is_the_volatile_half_of_the_full_one(subject):
     whole = {record.retailer_id: store.fields(record) for record in records(pages(full, store))}
     half = {name: {key: fields[key] for key in fields if key in SOLD} for name, fields in whole.items()}
     assert {record.retailer_id: dict(record.fields) for record in records(pages(volatile, store))} == half
-    assert all(fields.keys() >= {"price", "availability"} for fields in half.values())
+    assert all(fields.keys() >= {"price", "availability", "sku"} for fields in half.values())
     store.close()
 
 

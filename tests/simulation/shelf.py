@@ -10,7 +10,6 @@ from worker.errors import StoreIncomplete, Transient
 from worker.stores.contract import Fields, Page, Record, VolatileRecord
 
 VOLATILE = ("price", "sale_price", "availability", "quantity_to_sell_on_facebook")
-NAMING = ("sku", "item_group_id")
 
 
 class Shelf:
@@ -97,7 +96,7 @@ class OpenShelf:
     def volatile(self, watermark: str | None, cursor: str | None) -> Page[VolatileRecord]:
         def slim(key: str) -> VolatileRecord:
             item = self._shelf.items[key]
-            return VolatileRecord(key, {name: item[name] for name in (*VOLATILE, *NAMING) if name in item})
+            return VolatileRecord(key, {name: item[name] for name in (*VOLATILE, "sku") if name in item})
 
         return self._page(lambda: sorted(self._shelf.items), cursor, slim)
 

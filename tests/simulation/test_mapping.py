@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
+from tests.simulation.shelf import OpenShelf
 from tests.simulation.world import SLUG, World
 from worker.database.engine import writing
 from worker.database.tables import shop
+from worker.stores.contract import Record
 from worker.sync.dry_run import dry_run
 
 QUANTITY = "quantity_to_sell_on_facebook"
@@ -97,3 +100,60 @@ def test_a_dry_run_tries_another_mapping_and_writes_nothing(world: World) -> Non
     assert (found.removed, found.unchanged, found.samples) == (1, 2, {"removed": ["b"]})
     assert dry_run(world.context(), SLUG, "full").unchanged == 3
     assert (world.shop(), world.calls) == (before, [])
+
+
+def test_items_go_by_the_ids_of_the_template_in_every_lane(world: World) -> None:
+    remap(world, {"id": {"template": "eu-{sku}"}})
+    world.shelf.put("1", sku="A")
+    world.shelf.put("2", sku="B")
+    assert world.run_to_rest("full")["created"] == 2
+    assert shown(world) == ["eu-A", "eu-B"]
+    world.shelf.put("1", price="12.00 USD")
+    assert world.run_to_rest("volatile")["updated"] == 1
+    world.shelf.put("2", title="Changed")
+    assert world.run_to_rest("delta")["updated"] == 1
+    found = world.at_meta()
+    assert (found["eu-A"]["price"], found["eu-B"]["title"]) == ("12.00 USD", "Changed")
+    world.shelf.remove("2")
+    assert world.run_to_rest("full")["removed"] == 1
+    assert shown(world) == ["eu-A"]
+
+
+def test_what_seems_to_be_gone_is_looked_up_by_its_own_id(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def fetch(store: OpenShelf, retailer_ids: Sequence[str]) -> list[Record]:
+        asked.extend(retailer_ids)
+        return [Record(key, store._raw(key)) for key in retailer_ids if key in world.shelf.items]
+
+    monkeypatch.setattr(OpenShelf, "fetch", fetch)
+    remap(world, {"id": {"template": "eu-{id}"}})
+    filled(world, *"abcdefgh")
+    world.shelf.remove("c")
+    world.shelf.shown = world.shelf.items.keys() - {"b"}  # its listing loses one that is there
+    assert world.run_to_rest("full")["removed"] == 1
+    assert (sorted(asked), shown(world)) == (["b", "c"], [f"eu-{key}" for key in "abdefgh"])
+
+
+def test_a_variant_without_a_sku_is_not_sent_and_nothing_is_removed_meanwhile(world: World) -> None:
+    remap(world, {"id": {"template": "{sku}"}})
+    for number in "123":
+        world.shelf.put(number, sku=f"S{number}")
+    assert world.run_to_rest("full")["created"] == 3
+    world.shelf.put("1", sku=None)
+    world.shelf.remove("3")
+    nameless = world.run_to_rest("full")
+    assert (nameless["state"], nameless["complete"], nameless["unidentified"]) == ("succeeded", False, 1)
+    assert (shown(world), world.issues()) == (["S1", "S2", "S3"], [("", "rules", "id.unnamed")])
+    world.shelf.put("1", sku="S1")
+    world.run_to_rest("full")
+    assert (shown(world), world.issues()) == (["S1", "S2"], [])
+
+
+def test_of_two_variants_with_one_sku_the_first_counts_and_the_merchant_is_told(world: World) -> None:
+    remap(world, {"id": {"template": "{sku}"}})
+    world.shelf.put("1", sku="S", title="First")
+    world.shelf.put("2", sku="S", title="Second")
+    world.run_to_rest("full")
+    assert {key: item["title"] for key, item in world.at_meta().items()} == {"S": "First"}
+    assert world.issues() == [("S", "rules", "id.duplicate")]

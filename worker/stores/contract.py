@@ -17,7 +17,8 @@ R = TypeVar("R")
 
 Fields = Mapping[str, Any]
 """One item in Meta's field names with the store's own values: text may hold HTML, ``price`` is ``"9.99 USD"``,
-``"9.99"``, a number, or a ``Decimal``. ``status: "archived"`` marks what the store hides. ``items`` normalises it."""
+``"9.99"``, a number, or a ``Decimal``. ``status: "archived"`` marks what the store hides. ``items`` normalises it.
+``sku`` is no field of Meta's: it is there for shops that make their ids of it, or filter by it."""
 
 
 class Record(NamedTuple):
@@ -28,7 +29,10 @@ class Record(NamedTuple):
 
 
 class VolatileRecord(NamedTuple):
-    """Price, sale price and window, availability and quantity of one variant, in Meta's field names."""
+    """Price, sale price and window, availability and quantity of one variant, in Meta's field names.
+
+    Its ``sku`` too, if it has one: a shop may make its ids of it.
+    """
 
     retailer_id: str
     fields: Fields

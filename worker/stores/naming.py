@@ -82,9 +82,7 @@ class Named:
             fields = self._store.fields(record) if isinstance(record, Record) else record.fields
         except UnreadableRecord as error:
             return None, f"cannot be read: {error}"
-        retailer_id = self._template.made_of(record.retailer_id, fields)
-        lacking = "" if retailer_id else " and ".join(self._template.lacking(record.retailer_id, fields))
-        return retailer_id, f"has no {lacking}, of which the ids of this shop are made."
+        return self._template.made_of(record.retailer_id, fields), "has no SKU, of which the ids of this shop are made."
 
     def _id_of(self, own_id: str, names: dict[str, str]) -> str:
         """The id of what the store names by its own; "" where only its fields could tell."""
@@ -98,4 +96,4 @@ def _nameless(records: Sequence[tuple[str, str]]) -> Notice:
     message = f"The variant {own_id} {why} It is not sent, and nothing that seems to be gone is removed meanwhile."
     if len(records) > 1:
         message += f" So it is with {len(records) - 1:,} more beside it."
-    return Notice("", "id.unnamed", message, "Give each such variant what it lacks, in the store.")
+    return Notice("", "id.unnamed", message, "Give each of them a SKU of its own in the store.")

@@ -62,7 +62,7 @@ class FeedSubject(Subject):
 
     def fill(self, count: int, *, spoil: bool = False, without: Container[int] = ()) -> None:
         rows = [self._row(number) for number in range(count) if number not in without]
-        columns = ["id", "title", "price", "availability"]
+        columns = ["id", "title", "price", "availability", "sku"]
         form, _, packing = self.form.partition(".")
         if form == "ndjson":
             lines = [json.dumps(dict(zip(columns, row, strict=True))) for row in rows]
@@ -95,7 +95,7 @@ class FeedSubject(Subject):
     @staticmethod
     def _row(number: int) -> list[Any]:
         # A quote, a comma, a line break and letters beyond ASCII, as real titles have.
-        return [str(number), f'Item {number}, 5" größe', f"{number}.50 USD", "in stock"]
+        return [str(number), f'Item {number}, 5" größe', f"{number}.50 USD", "in stock", f"S{number}"]
 
     @staticmethod
     def title(number: int) -> str:

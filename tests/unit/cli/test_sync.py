@@ -25,7 +25,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     monkeypatch.setattr(
         module, "_run", lambda app, slug, job, wait_s, *, as_json: calls.append((slug, job, wait_s, as_json))
     )
-    monkeypatch.setattr(module, "_dry_run", lambda slug, job, *, as_json: calls.append((slug, job, "dry", as_json)))
+    monkeypatch.setattr(
+        module, "_dry_run", lambda slug, job, mapping, *, as_json: calls.append((slug, job, mapping or "dry", as_json))
+    )
     return calls
 
 
@@ -45,6 +47,7 @@ def invoke(*args: str) -> Result:
         (["full", "--wait", "0.5", "acme"], ("acme", "full", 0.5, False)),
         (["full", "--wait=60", "acme"], ("acme", "full", 60.0, False)),
         (["full", "acme", "--dry-run"], ("acme", "full", "dry", False)),
+        (["full", "acme", "--dry-run", "--mapping", "a.toml"], ("acme", "full", "a.toml", False)),
     ],
 )
 def test_wait_takes_seconds_or_nothing(asked: list[tuple[Any, ...]], args: list[str], call: tuple[Any, ...]) -> None:

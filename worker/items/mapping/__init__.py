@@ -2,7 +2,7 @@
 
 from worker.items.mapping.apply import ItemMapping
 from worker.items.mapping.document import parse
-from worker.items.mapping.template import DEFAULT, NAMING, Template
+from worker.items.mapping.template import DEFAULT, Template
 from worker.items.mapping.toml import as_toml
 
-__all__ = ["DEFAULT", "NAMING", "ItemMapping", "Template", "as_toml", "parse"]
+__all__ = ["DEFAULT", "ItemMapping", "Template", "as_toml", "parse"]

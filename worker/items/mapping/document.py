@@ -12,7 +12,7 @@ from worker.items.fields import FIELDS, Field, canonical
 from worker.items.findings import shown
 from worker.items.kinds import NORMALISERS
 from worker.items.mapping.apply import FIRST, LAST, Category, Condition, ItemMapping
-from worker.items.mapping.template import Template, read_template
+from worker.items.mapping.template import DEFAULT, Template, read_template
 from worker.items.values import Findings
 
 _TABLES: Final = ("id", "store", "stock", "images", "category", "include", "exclude")
@@ -88,14 +88,14 @@ class _Reader:
         return table
 
     def _template(self, table: Mapping[str, Any]) -> Template | None:
-        text = table.get("template", "{id}")
+        text = table.get("template", DEFAULT)
         if not isinstance(text, str) or not text or len(text) > 100:
             self._wrong(f"[id] template {shown(text)} is not text of 1 to 100 characters", 'Write it like "{sku}"')
             return None
         template, why = read_template(text)
         if template is None:
             self._wrong(f"[id] template {shown(text)} {why.partition('. ')[0]}", why.partition(". ")[2])
-        return None if text == "{id}" else template
+        return None if text == DEFAULT else template
 
     def _options(self, document: Mapping[str, Any]) -> Mapping[str, str] | None:
         if "store" not in document:

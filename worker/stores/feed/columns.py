@@ -15,6 +15,9 @@ VOLATILE = frozenset({
     "quantity_to_sell_on_facebook",
 })  # fmt: skip
 
+VOLATILE_AND_SKU = VOLATILE | {"sku"}
+"""What is read of a record for its price and stock: a shop may make its ids of the SKU."""
+
 # Old names that Meta still accepts (Catalog fields), what Google's files call the same thing (Product data
 # specification, Local inventory, Content API "Products"), and what exporters for both write. More aliases, which
 # every store may use, are in items.fields.

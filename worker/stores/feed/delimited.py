@@ -18,7 +18,7 @@ from worker.stores.contract import Fields, UnreadableRecord
 from worker.stores.feed.columns import (
     LONGEST_NAMES,
     MOST_COLUMNS,
-    VOLATILE,
+    VOLATILE_AND_SKU,
     Path,
     column_paths,
     is_header,
@@ -119,7 +119,8 @@ class Delimited:
         self._blank = b' \t\r\n"' + self._byte
         self._paths: list[Path | None] = column_paths(tuple(names))
         self._id = self._paths.index(("id",))
-        self._volatile = [(at, path[0]) for at, path in enumerate(self._paths) if path and path[0] in VOLATILE]
+        paths = enumerate(self._paths)
+        self._volatile = [(at, path[0]) for at, path in paths if path and path[0] in VOLATILE_AND_SKU]
         # In front of every record, so that equal lines under another header are not taken for the same item.
         self._layout = xxhash.xxh3_64_digest("\x1f".join([delimiter, *names]).encode())
 

@@ -13,7 +13,7 @@ import xxhash
 from worker.errors import StoreIncomplete
 from worker.items.fields import FIELDS, canonical
 from worker.stores.contract import Fields, UnreadableRecord
-from worker.stores.feed.columns import MOST_COLUMNS, VOLATILE, column_paths, place, settle, with_status
+from worker.stores.feed.columns import MOST_COLUMNS, VOLATILE_AND_SKU, column_paths, place, settle, with_status
 from worker.stores.feed.encoding import is_utf8
 from worker.stores.feed.markup_scan import Walk, clean, guarded_parser, meaning, spans, tag_at
 
@@ -113,7 +113,7 @@ class Markup:
         return [name for name, value in self.fields(raw).items() if "\ufffd" in str(value)]
 
     def volatile(self, raw: bytes) -> Fields:
-        return {name: value for name, value in self.fields(raw).items() if name in VOLATILE}
+        return {name: value for name, value in self.fields(raw).items() if name in VOLATILE_AND_SKU}
 
     def fields(self, raw: bytes) -> Fields:
         """One item. Raises ``UnreadableRecord`` for one that is not well-formed by itself."""

@@ -10,7 +10,15 @@ import msgspec
 
 from worker.errors import StoreIncomplete
 from worker.stores.contract import Fields, UnreadableRecord
-from worker.stores.feed.columns import LONGEST_NAMES, MOST_COLUMNS, VOLATILE, column_paths, place, settle, with_status
+from worker.stores.feed.columns import (
+    LONGEST_NAMES,
+    MOST_COLUMNS,
+    VOLATILE_AND_SKU,
+    column_paths,
+    place,
+    settle,
+    with_status,
+)
 from worker.stores.feed.encoding import is_utf8
 from worker.stores.payload import decode
 
@@ -95,7 +103,7 @@ class Ndjson:
         return with_status(settle(fields) if nested else fields)
 
     def volatile(self, raw: bytes) -> Fields:
-        return {name: value for name, value in self.fields(raw).items() if name in VOLATILE}
+        return {name: value for name, value in self.fields(raw).items() if name in VOLATILE_AND_SKU}
 
     def named(self, raw: bytes) -> set[str]:
         return {str(path[0]) for path in column_paths(tuple(_object(raw))) if path}

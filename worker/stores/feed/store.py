@@ -77,7 +77,7 @@ class Feed:
         if lacking:
             names = ", ".join(sorted(lacking))
             raise UnreadableRecord(f"The row of prices and stock lacks {names}, which volatile_fields names.")
-        return {name: value for name, value in half.items() if name in self._volatile}
+        return {name: value for name, value in half.items() if name in self._volatile or name == "sku"}
 
     def fields(self, record: Record) -> Fields:
         fields = self._document.format.fields(record.raw)

@@ -74,6 +74,11 @@ def sold_fields(variant: Json, currency: str | None, options: Options) -> dict[s
     return fields
 
 
+def sku_of(variant: Json) -> dict[str, Any]:
+    """For shops that make their ids of it."""
+    return {"sku": variant["sku"]} if variant.get("sku") else {}
+
+
 def item_fields(product: Json, variant: Json, currency: str | None, options: Options) -> Fields:
     """The whole item. Raises ``UnreadableRecord`` for shapes that Shopify does not have."""
     category = product.get("category")
@@ -90,6 +95,7 @@ def item_fields(product: Json, variant: Json, currency: str | None, options: Opt
         "brand": product.get("vendor"),
         "gtin": variant.get("barcode"),
         "mpn": variant.get("sku"),
+        **sku_of(variant),
         # A prefix, because ids of products and variants are counted apart and Meta wants them all different.
         "item_group_id": f"product-{number_of(product.get('id'))}",
         # Shopify's taxonomy is not Google's and its ids are letters, so it says nothing to google_product_category.

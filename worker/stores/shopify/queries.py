@@ -75,13 +75,13 @@ class Documents:
 
     @property
     def export_sold(self) -> str:
-        return f"{{ productVariants {{ edges {{ node {{ {self._sold} }} }} }} }}"
+        return f"{{ productVariants {{ edges {{ node {{ {self._sold} sku }} }} }} }}"
 
     @property
     def sold(self) -> str:
         return f"""query Sold($first: Int!, $after: String) {{
   productVariants(first: $first, after: $after, sortKey: ID) {{
-    nodes {{ {self._sold} }} pageInfo {{ hasNextPage endCursor }}
+    nodes {{ {self._sold} sku }} pageInfo {{ hasNextPage endCursor }}
   }}
 }}"""
 

@@ -31,7 +31,7 @@ from worker.stores.contract import (
 from worker.stores.payload import decode
 from worker.stores.shopify.api import Api
 from worker.stores.shopify.exports import ExportFile, Exports
-from worker.stores.shopify.item import Options, item_fields, number_of, sold_fields
+from worker.stores.shopify.item import Options, item_fields, number_of, sku_of, sold_fields
 from worker.stores.shopify.lists import Lists
 from worker.stores.shopify.place import Place
 from worker.stores.shopify.queries import (
@@ -72,7 +72,7 @@ class Shopify:
         transport: Takes the place of the network in tests.
     """
 
-    version = 1
+    version = 2
     # True of the exports. What is paged counts as old as its pull's beginning, too, which is careful: it never wins
     # against something newer, and what it loses comes again with the next pull.
     one_export = True
@@ -172,7 +172,8 @@ class Shopify:
         for variant in nodes:
             name = number_of(variant.get("id"))
             try:
-                records.append(VolatileRecord(name, sold_fields(variant, self._currency, self._options)))
+                sold = sold_fields(variant, self._currency, self._options)
+                records.append(VolatileRecord(name, sold | sku_of(variant)))
             except UnreadableRecord as error:
                 notices.append(Notice(name, "record.unreadable", str(error), "Correct this variant in Shopify."))
         return self._page(records, following, None, notices)

@@ -89,6 +89,11 @@ def _money(amount: int, settings: Json, currency: str | None) -> str:
     return f"{price} {currency}" if currency else price
 
 
+def sku_of(variant: Json) -> dict[str, Any]:
+    """For shops that make their ids of it."""
+    return {"sku": variant["sku"]} if variant.get("sku") else {}
+
+
 def item_fields(product: Json, variant: Json, settings: Json, options: Options) -> Fields:
     """The whole item. Raises ``UnreadableRecord`` for shapes that Vendure does not have."""
     product_id, variant_id = str(product["id"]), str(variant["id"])
@@ -104,6 +109,7 @@ def item_fields(product: Json, variant: Json, settings: Json, options: Options) 
         # A prefix, because ids of products and variants are counted apart and Meta wants them all different.
         "item_group_id": f"product-{product_id}",
         "condition": options.condition,
+        **sku_of(variant),
         **_options(variant, options),
         **sold_fields(variant, settings, options),
     }

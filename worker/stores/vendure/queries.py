@@ -42,7 +42,7 @@ class Documents:
     def sold(self) -> str:
         """Through products rather than ``productVariants``, which resolves stock and prices one variant at a time."""
         return f"""query Sold($options: ProductListOptions) {{
-  products(options: $options) {{ totalItems items {{ id variants {{ {self._sold} }} }} }}
+  products(options: $options) {{ totalItems items {{ id variants {{ {self._sold} sku }} }} }}
 }}"""
 
     @property

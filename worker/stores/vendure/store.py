@@ -20,7 +20,7 @@ from worker.stores.http import display
 from worker.stores.offsets import Position, Rows, next_rows
 from worker.stores.payload import decode
 from worker.stores.vendure.api import Api, unknown_channel
-from worker.stores.vendure.item import Options, item_fields, sold_fields
+from worker.stores.vendure.item import Options, item_fields, sku_of, sold_fields
 from worker.stores.vendure.queries import SETTINGS, VARIANTS, Documents
 
 PRODUCTS_TAKE = 50
@@ -36,7 +36,7 @@ class Vendure:
         transport: Takes the place of the network in tests.
     """
 
-    version = 1
+    version = 2
     one_export = False
     ids_unique = True
 
@@ -77,7 +77,8 @@ class Vendure:
             for variant in _variants(product):
                 name = str(variant["id"])
                 try:
-                    records.append(VolatileRecord(name, sold_fields(variant, self._known(), self._options)))
+                    sold = sold_fields(variant, self._known(), self._options)
+                    records.append(VolatileRecord(name, sold | sku_of(variant)))
                 except UnreadableRecord as error:
                     notices.append(Notice(name, "record.unreadable", str(error), "Correct this variant in Vendure."))
         following = found.following

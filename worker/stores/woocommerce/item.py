@@ -83,6 +83,11 @@ def sold_fields(thing: Json, currency: str | None) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
+def sku_of(thing: Json) -> dict[str, Any]:
+    """For shops that make their ids of it. A variation without one of its own is given its product's."""
+    return {"sku": thing["sku"]} if thing.get("sku") else {}
+
+
 def item_fields(product: Json, variation: Json | None, currency: str | None, options: Options) -> Fields:
     """The whole item. Raises ``UnreadableRecord`` for shapes that WooCommerce does not have."""
     own = variation or product
@@ -96,6 +101,7 @@ def item_fields(product: Json, variation: Json | None, currency: str | None, opt
         "brand": _brand(product, options),
         "gtin": own.get("global_unique_id"),
         "mpn": own.get("sku"),
+        **sku_of(own),
         "item_group_id": str(product["id"]) if variation else None,
         "condition": options.condition,
         **_attributes(product, variation, options),

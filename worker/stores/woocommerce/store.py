@@ -38,6 +38,7 @@ from worker.stores.woocommerce.item import (
     Options,
     item_fields,
     sellable,
+    sku_of,
     sold_fields,
 )
 from worker.stores.woocommerce.lists import Lists, NoSuchList
@@ -78,7 +79,7 @@ class WooCommerce:
         transport: Takes the place of the network in tests.
     """
 
-    version = 1
+    version = 2
     one_export = False
     ids_unique = True
 
@@ -112,7 +113,7 @@ class WooCommerce:
             thing = variation or product or {}
             name = str(thing.get("id"))
             try:
-                records.append(VolatileRecord(name, sold_fields(thing, self._currency)))
+                records.append(VolatileRecord(name, sold_fields(thing, self._currency) | sku_of(thing)))
             except UnreadableRecord as error:
                 notices.append(Notice(name, "record.unreadable", str(error), "Correct this product in WooCommerce."))
         following = found.following
@@ -201,9 +202,9 @@ class WooCommerce:
             position = following
 
     def _list(self, position: Position, filters: Mapping[str, str], *, slim: bool) -> _Found:
-        own_names = SOLD_FIELDS if slim else VARIATION_FIELDS
+        own_names = (*SOLD_FIELDS, "sku") if slim else VARIATION_FIELDS
         if position.phase == "products":
-            names = (*SOLD_FIELDS, "type") if slim else PRODUCT_FIELDS
+            names = (*SOLD_FIELDS, "sku", "type") if slim else PRODUCT_FIELDS
             rows = self._lists.rows("products", position, TAKE, filters, names)
             pairs: list[_Pair] = [(row, None) for row in rows.rows if row.get("type") != "variable"]
             return _Found(pairs, rows.following, rows.unseen)

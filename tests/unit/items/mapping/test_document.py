@@ -45,7 +45,7 @@ def errors(document: Any, options: list[str] | None = None) -> list[str]:
 def test_a_whole_document_is_understood() -> None:
     mapping = parse(tomllib.loads(EXAMPLE), ["channel"])
     assert mapping.template is not None
-    assert mapping.template.names == ("sku",)
+    assert mapping.template.made_of("7", {"sku": "A"}) == "shop-A"
     assert (mapping.options, mapping.buffer, mapping.choose, mapping.most) == ({"channel": "eu"}, 2, -1, 5)
     assert (len(mapping.categories), len(mapping.include), len(mapping.exclude)) == (1, 1, 1)
 
@@ -72,12 +72,12 @@ def test_an_empty_document_changes_nothing() -> None:
          '[images] choose is "best". Use "first", "last", or the place of a picture up to 21.'),
         ({"images": {"choose": 0}}, '[images] choose is "0". Use "first", "last", or the place of a picture up to 21.'),
         ({"id": {"template": ""}}, '[id] template "" is not text of 1 to 100 characters. Write it like "{sku}".'),
-        ({"id": {"template": "{handle}"}}, ("[id] template \"{handle}\" holds '{handle}', which is no place for a "
-                                           "field. Use {id}, {sku}, {item_group_id}.")),
-        ({"id": {"template": "{sku"}}, ("[id] template \"{sku\" holds '{', which is no place for a field. "
-                                       "Use {id}, {sku}, {item_group_id}.")),
-        ({"id": {"template": "{item_group_id}"}}, ('[id] template "{item_group_id}" does not tell the variants of a '
-                                                  "product apart. Use {id} or {sku} in it.")),
+        ({"id": {"template": "{handle}"}},
+         "[id] template \"{handle}\" holds '{handle}', which is no place for a field. Use {id} or {sku}."),
+        ({"id": {"template": "{sku"}},
+         "[id] template \"{sku\" holds '{', which is no place for a field. Use {id} or {sku}."),
+        ({"id": {"template": "item"}},
+         '[id] template "item" would give every item the same id. Use {id} or {sku} in it.'),
         ({"id": {"template": "a {id}"}}, '[id] template "a {id}" holds white space. Use a dash or an underscore.'),
         ({"store": []}, "store is no table. Write [store] on a line of its own and its keys below."),
         ({"store": {"chanel": "eu"}}, '[store] has no option "chanel". Use channel.'),

@@ -22,16 +22,11 @@ def template(text: str) -> Template:
         ("{sku}", {"sku": 17}, "17"),
         ("{sku}", {"mpn": "A-1"}, None),
         ("{sku}_{id}", {"sku": "A-1"}, "A-1_7"),
-        ("shopify_US_{item_group_id}_{id}", {"g:item_group_id": "55"}, "shopify_US_55_7"),
         ("shop-{id}", {}, "shop-7"),
     ],
 )
 def test_an_id_is_made_of_what_the_template_names(text: str, fields: dict[str, Any], made: str | None) -> None:
     assert template(text).made_of("7", fields) == made
-
-
-def test_what_is_lacking_is_named() -> None:
-    assert template("{item_group_id}-{sku}-{id}").lacking("7", {"item_group_id": "1"}) == ("sku",)
 
 
 @given(st.text(min_size=1), st.sampled_from(["a-{id}", "{id}-b", "a{id}a"]))

@@ -47,6 +47,7 @@ def test_a_variant_becomes_an_item():
         "brand": "Acme",
         "gtin": "4006381333931",
         "mpn": "S1000",
+        "sku": "S1000",
         "item_group_id": "product-1",
         "product_type": "Shirts",
         "condition": "new",

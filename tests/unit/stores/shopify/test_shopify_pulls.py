@@ -143,6 +143,7 @@ def test_a_small_shop_is_paged_for_prices_and_stock(fake, opened):
         "price": "12.00 USD",
         "availability": "in stock",
         "quantity_to_sell_on_facebook": 5,
+        "sku": "S0",
     }
 
 

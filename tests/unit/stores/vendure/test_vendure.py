@@ -44,6 +44,7 @@ def test_a_variant_becomes_an_item():
     one = variant(5, options=options, featuredAsset={"preview": "/assets/5.jpg"})
     assert item(one, product(1, slug="röd tröja")) == {
         "title": "Variant 5",
+        "sku": "S5",
         "description": "<p>About product 1</p>",
         "link": "https://shop.example/p/r%C3%B6d%20tr%C3%B6ja?v=5",
         "image_link": "https://api.example/assets/5.jpg",
