@@ -28,7 +28,7 @@ from worker import failpoints
 from worker.database.engine import make_engine, reading, writing
 from worker.database.tables import batch, issue, pending, run, schedule, shop, snapshot
 from worker.graph import Graph, GraphConfig
-from worker.items import prepare, source_seed
+from worker.items import source_seed
 from worker.items.mapping import parse
 from worker.sandbox.batches import NO_FAULT, BatchFault
 from worker.sandbox.catalog import CatalogModel, ModelSettings

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -69,6 +69,12 @@ class Subject:
     def is_row(value: dict[str, Any], number: int) -> bool:
         """Whether this object of an answer is the row of that item; by its ``id``, a path or not."""
         return str(value.get("id")).rpartition("/")[2] == str(number)
+
+    @staticmethod
+    def is_meant(path: Sequence[str | int], text: str) -> bool:
+        """Whether this JSON text at this place of an answer is no damage but says something else; by default the
+        empty list, which is how nothing looks."""
+        return text == "[]"
 
     def answer_with(self, response: httpx.Response) -> None:
         """From now on the platform answers everything so."""

@@ -23,6 +23,8 @@ from worker.stores.http import Answer, StoreHttp, display, refuse
 from worker.stores.payload import decode
 
 _LONGEST_WAIT_S = 60.0
+_MOST_POINTS = 1e9
+"""No bucket holds as many; a number beyond it is none that we count with."""
 _SCOPE = re.compile(r"\b(?:read|write)_[a-z_]{2,40}\b")
 
 
@@ -141,7 +143,7 @@ def _wait_s(envelope: Mapping[str, Any]) -> float:
     if not isinstance(cost, dict) or not isinstance(status, dict):
         return 0.0
     values = cost.get("requestedQueryCost"), status.get("currentlyAvailable"), status.get("restoreRate")
-    numbers = [float(value) for value in values if isinstance(value, int | float)]
+    numbers = [value for value in values if isinstance(value, int | float) and abs(value) < _MOST_POINTS]
     if len(numbers) < 3:
         return 0.0
     wanted, available, rate = numbers

@@ -72,7 +72,8 @@ class Exports:
         """The number of a new export; None while Shopify makes as many for us as it will."""
         payload = self._api.ask(RUN_EXPORT, {"query": document}).get("bulkOperationRunQuery")
         payload = payload if isinstance(payload, dict) else {}
-        errors = [error for error in payload.get("userErrors") or () if isinstance(error, dict)]
+        given = payload.get("userErrors")
+        errors = [error for error in given if isinstance(error, dict)] if isinstance(given, list) else []
         if any(error.get("code") in _BUSY for error in errors):
             return None
         operation = payload.get("bulkOperation")

@@ -61,7 +61,7 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 2.0, 30.0
 _BUSY_PAUSE_S, _BUSY_TIMES = 30.0, 120
 _EVERY_STATUS = "status:active,archived,draft,unlisted"
 
-R = TypeVar("R")
+R = TypeVar("R", Record, VolatileRecord)
 
 
 class Shopify:
@@ -171,6 +171,9 @@ class Shopify:
         notices: list[Notice] = []
         for variant in nodes:
             name = number_of(variant.get("id"))
+            if not name:
+                records.append(VolatileRecord("", {}))
+                continue
             try:
                 sold = sold_fields(variant, self._currency, self._options)
                 records.append(VolatileRecord(name, sold | sku_of(variant)))
@@ -274,9 +277,13 @@ class Shopify:
     def _page(
         self, records: Sequence[R], following: Place | None, watermark: str | None, notices: Sequence[Notice] = ()
     ) -> Page[R]:
-        if following is None:
-            return Page(records, None, last=True, watermark=watermark, notices=notices)
-        return Page(records, following.text(), False, watermark, notices=notices, pause_s=self._api.pause_s)
+        cursor = following.text() if following else None
+        pause_s = self._api.pause_s if following else 0.0
+        named = [record for record in records if record.retailer_id]
+        nameless = len(records) - len(named)
+        if nameless:
+            notices = [*notices, Notice("", "id.missing", f"Shopify gives {nameless} variants without an id.", "")]
+        return Page(named, cursor, cursor is None, watermark, notices=notices, unidentified=nameless, pause_s=pause_s)
 
 
 def _still(items: Sequence[dict[str, Any]], since: str) -> Iterator[str]:

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import msgspec
 
-from worker.errors import BadInput
+from worker.errors import BadInput, StoreIncomplete
 from worker.stores.contract import Fields, Notice, Page, Record, StoreConfig, UnreadableRecord, VolatileRecord
 from worker.stores.http import display
 from worker.stores.offsets import Position, Rows, next_rows
@@ -26,6 +26,7 @@ from worker.stores.vendure.queries import SETTINGS, VARIANTS, Documents
 PRODUCTS_TAKE = 50
 SOLD_TAKE = 100
 OVERLAP = timedelta(minutes=10)
+_MOST_DIGITS = 8
 
 
 class Vendure:
@@ -36,7 +37,7 @@ class Vendure:
         transport: Takes the place of the network in tests.
     """
 
-    version = 2
+    version = 1
     one_export = False
     ids_unique = True
 
@@ -82,7 +83,14 @@ class Vendure:
                 except UnreadableRecord as error:
                     notices.append(Notice(name, "record.unreadable", str(error), "Correct this variant in Vendure."))
         following = found.following
-        return Page(records, following.text() if following else None, following is None, notices=notices)
+        nameless = sum(map(_nameless, found.rows))
+        return Page(
+            records,
+            following.text() if following else None,
+            following is None,
+            notices=notices + _unseen(nameless),
+            unidentified=nameless,
+        )
 
     def fields(self, record: Record) -> Fields:
         try:
@@ -117,10 +125,13 @@ class Vendure:
             raise unknown_channel(display(self._url))
         everywhere = everywhere if isinstance(everywhere, dict) else {}
         server = everywhere.get("serverConfig")
+        digits = server.get("moneyStrategyPrecision") if isinstance(server, dict) else None
+        if digits is not None and (type(digits) is not int or not 0 <= digits <= _MOST_DIGITS):
+            raise StoreIncomplete(f"{display(self._url)} does not say in which unit it counts money.")
         self._settings = {
             "track": everywhere.get("trackInventory"),
             "threshold": everywhere.get("outOfStockThreshold"),
-            "digits": server.get("moneyStrategyPrecision") if isinstance(server, dict) else None,
+            "digits": digits,
         }
         return _text(clock) if clock and cursor is None else None
 
@@ -155,15 +166,42 @@ class Vendure:
     def _page(
         self, products: Sequence[dict[str, Any]], following: Position | None, watermark: str | None
     ) -> Page[Record]:
-        records = list(self._records(products))
-        return Page(records, following.text() if following else None, following is None, watermark)
+        nameless = sum(map(_nameless, products))
+        return Page(
+            list(self._records(products)),
+            following.text() if following else None,
+            following is None,
+            watermark,
+            notices=_unseen(nameless),
+            unidentified=nameless,
+        )
 
 
 def _variants(product: dict[str, Any]) -> Iterator[dict[str, Any]]:
     variants = product.get("variants")
-    for variant in variants if isinstance(variants, list) else ():
-        if isinstance(variant, dict) and isinstance(variant.get("id"), str | int):
-            yield variant
+    return filter(_has_id, variants if isinstance(variants, list) else ())
+
+
+def _nameless(product: dict[str, Any]) -> int:
+    """How many variants of this product cannot be told from one another; a product without a list of them counts 1."""
+    variants = product.get("variants")
+    return sum(not _has_id(variant) for variant in variants) if isinstance(variants, list) else 1
+
+
+def _has_id(variant: Any) -> bool:
+    name = variant.get("id") if isinstance(variant, dict) else None
+    return isinstance(name, str | int) and not isinstance(name, bool) and name != ""
+
+
+def _unseen(nameless: int) -> list[Notice]:
+    if not nameless:
+        return []
+    return [
+        Notice(
+            "", "records.unseen", f"Vendure gives {nameless} variants without an id, so nothing is taken for gone.",
+            "Look for a plugin that changes how variants are read.",
+        )
+    ]  # fmt: skip
 
 
 def _chunks(ids: Sequence[str], size: int) -> Iterator[list[str]]:

@@ -69,8 +69,9 @@ class Lists:
             listing = self._api.listing_if_there(path, {**params, "_fields": ",".join(names)})
             if listing is None:
                 raise NoSuchList
-            rows.extend(_slim(row, names) for row in listing.rows)
-            unseen += listing.total - len(listing.rows)
+            found = [_slim(row, names) for row in listing.rows if str(row["id"]) in wanted]
+            rows.extend(found)
+            unseen += max(0, listing.total - len(found))
         return rows, unseen
 
 

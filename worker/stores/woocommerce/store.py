@@ -145,7 +145,10 @@ class WooCommerce:
         if unseen or unopened:
             raise StoreIncomplete(_UNSEEN, action=_LOOK)
         pairs: list[_Pair] = [(product, None) for product in products if product.get("type") != "variable"]
-        return list(self._records([*pairs, *self._with_parents(variations)]))
+        owned, strange = self._with_parents(variations)
+        if strange:
+            raise StoreIncomplete(_UNSEEN, action=_LOOK)
+        return list(self._records([*pairs, *owned]))
 
     def close(self) -> None:
         self._api.close()
@@ -213,8 +216,10 @@ class WooCommerce:
                 rows = self._lists.rows("variations", position, TAKE, filters, own_names)
             except NoSuchList:
                 return _Found((), Position(phase="parents"))
-            pairs = [(None, row) for row in rows.rows] if slim else self._with_parents(rows.rows)
-            return _Found(pairs, rows.following, rows.unseen)
+            if slim:
+                return _Found([(None, row) for row in rows.rows], rows.following, rows.unseen)
+            pairs, strange = self._with_parents(rows.rows)
+            return _Found(pairs, rows.following, rows.unseen + strange)
         if position.phase == "parents":
             names = ("id",) if slim else PRODUCT_FIELDS
             rows = self._lists.rows("products", position, PARENTS_TAKE, {**filters, "type": "variable"}, names)
@@ -236,11 +241,17 @@ class WooCommerce:
             yield from (str(one) for one in known if isinstance(one, int)) if isinstance(known, list) else ()
             yield from (str(row["id"]) for row in self._lists.variations_of(product, ("id",), "trash")[0])
 
-    def _with_parents(self, variations: Sequence[Json]) -> list[_Pair]:
-        """Variations with their products. One without is left over from a product that is variable no more."""
-        found, _ = self._lists.by_id("products", PRODUCT_FIELDS, {str(row.get("parent_id")) for row in variations})
+    def _with_parents(self, variations: Sequence[Json]) -> tuple[list[_Pair], int]:
+        """Variations with their products, and how many do not tell whose they are.
+
+        One without a product is left over from a product that is variable no more, and no item.
+        """
+        owned = [row for row in variations if type(row.get("parent_id")) is int]
+        found, unseen = self._lists.by_id("products", PRODUCT_FIELDS, {str(row["parent_id"]) for row in owned})
         parents = {row["id"]: row for row in found if row.get("type") == "variable"}
-        return [(parents[row["parent_id"]], row) for row in variations if row.get("parent_id") in parents]
+        untyped = {row["id"] for row in found if not isinstance(row.get("type"), str)}
+        strange = unseen + len(variations) - len(owned) + sum(row["parent_id"] in untyped for row in owned)
+        return [(parents[row["parent_id"]], row) for row in owned if row["parent_id"] in parents], strange
 
     def _records(self, pairs: Sequence[_Pair]) -> Iterator[Record]:
         """One record per item: product, variation or null, and settings as JSON, one per line."""
