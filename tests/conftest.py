@@ -25,7 +25,7 @@ class PostgresServer:
         self._admin = create_engine(
             self._base.replace("postgresql:", "postgresql+psycopg:") + "postgres",
             isolation_level="AUTOCOMMIT",
-            connect_args={"connect_timeout": 3},
+            connect_args={"connect_timeout": 30},
         )
         self._made: list[str] = []
         self._template: str | None = None
@@ -72,12 +72,20 @@ def _migrate(url: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[PostgresServer]:
+def postgres_or_why_not() -> Iterator[PostgresServer | str]:
     server = PostgresServer()
-    if not server.answers():
-        pytest.skip("No PostgreSQL answers at PGHOST (default 127.0.0.1:5432, user postgres): its tests are skipped.")
-    yield server
+    if server.answers():
+        yield server
+    else:
+        yield "No PostgreSQL answers at PGHOST (default 127.0.0.1:5432, user postgres): its tests are skipped."
     server.close()
+
+
+@pytest.fixture(scope="session")
+def postgres_server(postgres_or_why_not: PostgresServer | str) -> PostgresServer:
+    if isinstance(postgres_or_why_not, str):
+        pytest.skip(postgres_or_why_not)
+    return postgres_or_why_not
 
 
 @pytest.fixture(scope="session")

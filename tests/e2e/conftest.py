@@ -16,6 +16,8 @@ from worker.sandbox import Sandbox
 
 __all__ = ["vendure_store"]
 
+NO_REDIS = "No Redis with an empty database answers at TEST_REDIS_URL (default 127.0.0.1:6379): its tests are skipped."
+
 _CLAIM = "shelfbeat-tests"
 
 
@@ -28,10 +30,10 @@ def a_redis_of_our_own() -> Iterator[str | None]:
     base = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379").rstrip("/")
     for number in range(15, 0, -1):
         url = f"{base}/{number}"
-        with redis.Redis.from_url(url, socket_connect_timeout=2) as client:
+        with redis.Redis.from_url(url, socket_connect_timeout=30) as client:
             try:
                 taken = client.dbsize() > 0 or not client.set(_CLAIM, os.getpid(), nx=True)
-            except redis.ConnectionError:
+            except (redis.ConnectionError, redis.TimeoutError):
                 break
             if taken:
                 continue
@@ -43,16 +45,28 @@ def a_redis_of_our_own() -> Iterator[str | None]:
     yield None
 
 
-@pytest.fixture(scope="session")
-def servers(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
-    """Settings for a Redis and a PostgreSQL database that are this test session's alone."""
-    postgres: PostgresServer = request.getfixturevalue("postgres_server")
+@pytest.fixture(scope="module")
+def servers_or_why_not(postgres_or_why_not: PostgresServer | str) -> Iterator[dict[str, str] | str]:
+    """Settings for a Redis and a PostgreSQL database that are this module's alone, or why there are none."""
+    postgres = postgres_or_why_not
+    if isinstance(postgres, str):
+        yield postgres
+        return
     with a_redis_of_our_own() as redis_url:
         if redis_url is None:
-            pytest.skip("No Redis with an empty database answers at TEST_REDIS_URL (default 127.0.0.1:6379).")
+            yield NO_REDIS
+            return
         url = postgres.make()
         yield {"DATABASE_URL": url, "REDIS_URL": redis_url, "TOKEN_KEYS": "a-key-for-tests-with-32-characters"}
         postgres.drop(url)
+
+
+@pytest.fixture(scope="module")
+def servers(servers_or_why_not: dict[str, str] | str) -> dict[str, str]:
+    """Settings for a Redis and a PostgreSQL database that are this module's alone."""
+    if isinstance(servers_or_why_not, str):
+        pytest.skip(servers_or_why_not)
+    return servers_or_why_not
 
 
 @pytest.fixture(scope="module")

@@ -24,6 +24,10 @@ CELERY = [str(Path(sys.executable).with_name("celery")), "-A", "worker"]
 # The token of every shop that a test does not care about.
 TOKEN = "test-token"
 
+PATIENCE_S = 300.0
+"""How long a test waits for what has to come, on whatever machine and beside whatever else runs there. When things go
+well it costs nothing; another number stands only where a time is what a test is about."""
+
 RUN_KEYS = (
     "run shop job state started_at finished_at pulled invalid unchanged created updated removed accepted rejected "
     "pending calls error"
@@ -73,7 +77,7 @@ class Daemon:
         if self.process.poll() is None:
             self.process.terminate()
             try:
-                self.process.wait(timeout=15)
+                self.process.wait(timeout=60)
             except subprocess.TimeoutExpired:
                 self.kill()
 
@@ -96,7 +100,7 @@ class Installation:
         self.environment |= settings
         self.daemons: list[Daemon] = []
 
-    def run(self, *arguments: str, typed: str = "", timeout_s: float = 120, **environment: str) -> Done:
+    def run(self, *arguments: str, typed: str = "", timeout_s: float = PATIENCE_S, **environment: str) -> Done:
         """``celery -A worker ARGUMENTS``. ``typed`` is what standard input holds."""
         done = subprocess.run(
             [*CELERY, *arguments],
@@ -124,7 +128,7 @@ class Installation:
         self.must("shop", "add", slug, "--store", "feed", "--store-url", str(feed), "--catalog", catalog,
                   "--token-env", "META_TOKEN", META_TOKEN=token)  # fmt: skip
 
-    def sync(self, job: str, slug: str, wait_s: float = 60) -> dict[str, Any]:
+    def sync(self, job: str, slug: str, wait_s: float = PATIENCE_S) -> dict[str, Any]:
         """The report of a run that has to succeed."""
         done = self.run("sync", job, slug, "--wait", f"{wait_s:g}", "--json", timeout_s=wait_s + 60)
         assert done.code == 0, (done, self.logs())
@@ -150,7 +154,7 @@ class Installation:
     def start_worker(self, *arguments: str, concurrency: int = 2) -> Daemon:
         """A worker that has said it is ready."""
         worker = self.start("worker", "-c", str(concurrency), *arguments)
-        until(lambda: "ready." in worker.text or worker.process.poll() is not None, 60)
+        until(lambda: "ready." in worker.text or worker.process.poll() is not None)
         assert worker.process.poll() is None, worker.text
         return worker
 
@@ -172,7 +176,7 @@ class Installation:
         self.run("down")
 
 
-def until(holds: Callable[[], Any], seconds: float, every_s: float = 0.1) -> Any:
+def until(holds: Callable[[], Any], seconds: float = PATIENCE_S, every_s: float = 0.1) -> Any:
     """The first true answer of ``holds``; a test fails here if there is none in time."""
     ends = time.monotonic() + seconds
     while True:

@@ -7,7 +7,7 @@ import pytest
 from tests.e2e.processes import until
 from worker.cli.comparison import compare
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 
 @pytest.mark.parametrize("site", ["embedded"], indirect=True, scope="module")
@@ -32,7 +32,7 @@ def test_a_catalog_that_somebody_changed_at_meta_is_set_back_and_their_items_are
 
     found = site.sync("audit", slug)
     assert [found[name] for name in names] == [len(before) - 1, len(before) - 3, 0, 0, 0, 0, 0]
-    until(lambda: [run["state"] for run in site.json("runs", slug)[:2]] == ["succeeded", "succeeded"], 60, every_s=1)
+    until(lambda: [run["state"] for run in site.json("runs", slug)[:2]] == ["succeeded", "succeeded"], every_s=1)
     repair = site.json("runs", slug)[0]
     assert [repair[name] for name in ("job", "created", "updated", "removed", "accepted")] == ["full", 2, 1, 0, 3]
     problems = site.json("issues", slug)

@@ -19,12 +19,14 @@ from urllib.parse import urlsplit
 import pytest
 from sqlalchemy import select
 
-from tests.e2e.conftest import a_redis_of_our_own
-from tests.e2e.processes import Done, Installation, products, until, write_feed
+from tests.e2e.conftest import NO_REDIS, a_redis_of_our_own
+from tests.e2e.processes import PATIENCE_S, Done, Installation, products, until, write_feed
 from worker.database.engine import make_engine, reading
 from worker.database.tables import metadata
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+
+WAIT = f"{PATIENCE_S:g}"
 
 CANARIES = {
     "Meta token": "canary-meta-token-5f1e",
@@ -138,7 +140,7 @@ def site(request, tmp_path, meta) -> Iterator[Installation]:
     url = postgres.make()
     with a_redis_of_our_own() as redis_url:
         if redis_url is None:
-            pytest.skip("No Redis with an empty database answers at TEST_REDIS_URL (default 127.0.0.1:6379).")
+            pytest.skip(NO_REDIS)
         # A server that trusts everybody takes any password.
         parts = urlsplit(url)
         secret = f"{parts.username}:{CANARIES['database password']}@{parts.netloc.rpartition('@')[2]}"
@@ -160,14 +162,14 @@ def tell(site: Installation, meta: Meta) -> list[Done]:
         site.must("shop", "add", "vend", "--store", "vendure", "--store-url", f"{meta.url}/vendure",
                   "--catalog", "1002", "--store-option", "storefront_url=https://vend.example/{slug}",
                   "--token-env", "META_TOKEN", "--store-secret-env", "STORE_KEY"),
-        site.must("sync", "full", "acme", "--wait", "60", "--json"),
-        site.run("sync", "full", "vend", "--wait", "60"),
+        site.must("sync", "full", "acme", "--wait", WAIT, "--json"),
+        site.run("sync", "full", "vend", "--wait", WAIT),
     ]  # fmt: skip
     assert told[-1].code == 1
     site.environment["TOKEN_KEYS"] = f"{CANARIES['newer key']},{CANARIES['key']}"
     told += [site.must("keys", "rotate"), site.must("keys", "status", "--json")]
     site.environment["TOKEN_KEYS"] = CANARIES["key"]
-    told += [site.run("keys", "status"), site.run("sync", "full", "vend", "--wait", "60", "--json")]
+    told += [site.run("keys", "status"), site.run("sync", "full", "vend", "--wait", WAIT, "--json")]
     assert [done.code for done in told[-2:]] == [1, 1]
     site.environment["TOKEN_KEYS"] = f"{CANARIES['newer key']},{CANARIES['key']}"
     site.daemons[0].stop()
@@ -175,7 +177,7 @@ def tell(site: Installation, meta: Meta) -> list[Done]:
 
     meta.revoked = True
     write_feed(feed, {**products(3), "mug-4": products(4)["mug-4"]})
-    told.append(site.run("sync", "full", "acme", "--wait", "60"))
+    told.append(site.run("sync", "full", "acme", "--wait", WAIT))
     assert told[-1].code == 1
     told += [
         site.run("shop", "token", "acme", "--token-env", "OTHER_TOKEN"),
@@ -194,7 +196,7 @@ def tell(site: Installation, meta: Meta) -> list[Done]:
     assert [done.code for done in told[-11:]] == [1, 1, 1, 2, 1, 1, 1, 1, 1, 1, 1]
     meta.revoked = False
     told.append(site.must("shop", "token", "acme", "--token-env", "OTHER_TOKEN"))
-    until(lambda: len(site.json("runs", "acme")) and site.json("shop", "status", "acme")[0]["pending_items"] == 0, 60)
+    until(lambda: len(site.json("runs", "acme")) and site.json("shop", "status", "acme")[0]["pending_items"] == 0)
     for words in (("shop", "show", "vend"), ("shop", "status"), ("runs", "--json"), ("item", "acme", "mug-1")):
         told.append(site.must(*words))
     return told
@@ -207,7 +209,7 @@ def flowers_pages(site: Installation, port: int) -> str:
     for path in ("api/tasks", "api/workers?refresh=1", "tasks", "workers", "broker", "metrics", "healthcheck"):
         request = urllib.request.Request(f"http://127.0.0.1:{port}/{path}")  # our own process
         request.add_header("Authorization", f"Basic {authorization}")
-        with urllib.request.urlopen(request, timeout=20) as answer:  # our own process
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:  # our own process
             pages.append(answer.read().decode())
     assert "worker.sync.push" in pages[0], pages[0][:300]
     return "\n".join(pages)
@@ -253,7 +255,7 @@ def test_no_secret_is_anywhere_but_in_ciphertext(site: Installation, meta: Meta)
     site.start_worker()
     site.start("beat")
     flower = site.start("flower", f"--port={port}")
-    until(lambda: "Visit me at" in flower.text or "Broker" in flower.text, 60)
+    until(lambda: "Visit me at" in flower.text or "Broker" in flower.text)
     told = tell(site, meta)
     shown = flowers_pages(site, port)
     broker = list(broker_dump(site))

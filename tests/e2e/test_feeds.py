@@ -10,7 +10,7 @@ import pytest
 
 from tests.e2e.processes import product, products, write_feed
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 
 def ndjson(items):

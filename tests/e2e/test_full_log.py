@@ -12,7 +12,7 @@ import pytest
 
 from tests.e2e.processes import CELERY, Daemon, Installation, products, until, write_feed
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120), pytest.mark.fault("N23")]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900), pytest.mark.fault("N23")]
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def test_a_worker_that_cannot_write_its_log_goes_on(site, sandbox, opened: Calla
     try:
         done = site.run("sync", "full", slug, "--json")
         assert done.code == 0, done
-        ended = until(lambda: finished(site, done.json["run"]), 60, every_s=0.5)
+        ended = until(lambda: finished(site, done.json["run"]), every_s=0.5)
         assert (ended["state"], ended["accepted"], ended["invalid"], ended["pending"]) == ("succeeded", 20, 1, 0)
         assert (len(sandbox.items(catalog)), process.poll()) == (20, None)
     finally:

@@ -173,7 +173,7 @@ class VendureStore:
 def ask(url: str, query: str, variables: dict[str, Any], token: str = "") -> tuple[dict[str, Any], str]:
     headers = {"authorization": f"Bearer {token}"} if token else {}
     answer = httpx.post(
-        url, json={"query": query, "variables": variables}, headers=headers, timeout=30, trust_env=False
+        url, json={"query": query, "variables": variables}, headers=headers, timeout=120, trust_env=False
     )
     body = answer.json()
     assert "errors" not in body, body["errors"]

@@ -29,7 +29,7 @@ from tests.e2e.vendure.merchant import VendureStore, ask
 
 HERE = Path(__file__).parent
 SOURCES = ("package.json", "package-lock.json", "config.js", "seed.js", "server.js")
-START_S = 90
+START_S = 240
 SEED_S = 600
 INSTALL_S = 600
 
@@ -88,7 +88,7 @@ def running(log_dir: Path, products: Path | None = None) -> Iterator[VendureStor
         finally:
             server.terminate()
             try:
-                server.wait(timeout=20)
+                server.wait(timeout=60)
             except subprocess.TimeoutExpired:
                 server.kill()
                 server.wait()
@@ -221,7 +221,7 @@ def _server() -> dict[str, str | int]:
 
 
 def _postgres(database: str) -> psycopg.Connection[Any]:
-    return psycopg.connect(dbname=database, autocommit=True, connect_timeout=3, **_server())
+    return psycopg.connect(dbname=database, autocommit=True, connect_timeout=30, **_server())
 
 
 def _sql(statement: str, *names: str) -> None:
