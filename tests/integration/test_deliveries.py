@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, select
 
+from tests.e2e.processes import PATIENCE_S
 from tests.simulation.shelf import OpenShelf, Shelf
 from worker.database import shops
 from worker.database.engine import database_now, make_engine, reading, writing
@@ -21,7 +22,7 @@ from worker.stores.contract import Page, Record
 from worker.sync import lane, pull, requests, settle
 from worker.sync.context import Context, Wake
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
 TIMES = 5
 
@@ -35,7 +36,7 @@ class Gate:
 
     def pass_through(self, what: str) -> None:
         self.came[what] += 1
-        assert self.alone.wait(30), "The others did not leave."
+        assert self.alone.wait(PATIENCE_S), "The others did not leave."
 
 
 class SlowStore(OpenShelf):
@@ -80,7 +81,7 @@ def at_once(engine: Engine, shelf: Shelf, work: Callable[[Context], Iterable[Wak
             monotonic=lambda: 0.0,
             owner=f"process-{number}",
         )
-        starting.wait(30)
+        starting.wait(PATIENCE_S)
         list(work(context))
         left.append(context.owner)
         if len(left) == TIMES - 1:

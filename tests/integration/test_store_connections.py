@@ -38,7 +38,7 @@ def server(address: str, answer: bytes = b"", tls: ssl.SSLContext | None = None)
             # A client that does not like the certificate hangs up in the middle of the handshake.
             with connection, suppress(OSError):
                 got.append(b"")
-                connection.settimeout(5)
+                connection.settimeout(60)
                 spoken: Any = tls.wrap_socket(connection, server_side=True) if tls else connection
                 got[-1] = spoken.recv(65_536)
                 spoken.sendall(answer)
@@ -48,7 +48,7 @@ def server(address: str, answer: bytes = b"", tls: ssl.SSLContext | None = None)
         thread.start()
         yield listening.getsockname()[1], got
         listening.shutdown(socket.SHUT_RDWR)
-        thread.join(10)
+        thread.join(60)
 
 
 def certificate(path: Path, *, valid_days: int) -> ssl.SSLContext:

@@ -60,16 +60,22 @@ class FakeGraph:
 
 
 class FakeWorkers:
-    """Stands for the app: ``control.ping`` answers as ``alive`` says."""
+    """Stands for the app: ``control.ping`` answers as ``alive`` says.
+
+    Attributes:
+        work: What they do when they are asked whether they live, and so once the run that waits for them was shown.
+    """
 
     def __init__(self) -> None:
         self.alive = False
         self.pings = 0
+        self.work: Callable[[], object] = lambda: None
         self.control = SimpleNamespace(broadcast=self._broadcast)
 
     def _broadcast(self, command: str, *, reply: bool, timeout: float, limit: int) -> list[dict[str, str]]:
         assert (command, reply, limit) == ("ping", True, 1)  # whoever waits for more waits the whole time
         self.pings += 1
+        self.work()
         return [{"celery@here": "pong"}] if self.alive else []
 
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -64,12 +63,8 @@ def test_a_wait_that_runs_out_exits_4_and_shows_the_run(acme: Any, workers: Any)
 )
 def test_wait_ends_with_the_run(acme: Any, workers: Any, engine: Engine, state: str, code: int) -> None:
     workers.alive = True
-    settle = threading.Timer(
-        0.2, change, (engine,), {"state": state, "started_at": NOON, "finished_at": NOON, "rejected": 1}
-    )
-    settle.start()
-    result = acme("sync", "full", "acme", "--wait", "20", "--json")
-    settle.join()
+    workers.work = lambda: change(engine, state=state, started_at=NOON, finished_at=NOON, rejected=1)
+    result = acme("sync", "full", "acme", "--wait", "60", "--json")
     run = json.loads(result.stdout)
     assert (result.exit_code, run["state"], run["finished_at"]) == (code, state, "2026-01-05T12:00:00.000Z")
     assert f"{run['run']} queued\n{run['run']} {state}\n" in result.stderr
@@ -92,10 +87,8 @@ def audited(acme: Any, workers: Any, engine: Engine) -> Callable[..., tuple[str,
             change(engine, state="succeeded", started_at=NOON, finished_at=NOON)
 
         workers.alive = True
-        ending = threading.Timer(0.2, end)
-        ending.start()
-        result = acme("sync", "audit", "acme", "--wait", "20")
-        ending.join()
+        workers.work = end
+        result = acme("sync", "audit", "acme", "--wait", "60")
         assert result.exit_code == 0
         runs = {run["job"]: run["run"] for run in json.loads(acme("runs", "--json").stdout)}
         return result.stdout.partition("\nerror      ")[2].partition("\n")[2], runs.get("full", "")
@@ -215,10 +208,8 @@ def held(acme: Any, engine: Engine, sent: list[Any]) -> str:
 def test_a_held_run_says_what_to_decide_and_how(acme: Any, workers: Any, engine: Engine, held: str) -> None:
     workers.alive = True
     change(engine, state="queued", started_at=None, error=None)
-    hold = threading.Timer(0.2, change, (engine,), {"state": "held", "started_at": NOON, "error": SENTENCE})
-    hold.start()
-    result = acme("sync", "full", "acme", "--wait", "20")
-    hold.join()
+    workers.work = lambda: change(engine, state="held", started_at=NOON, error=SENTENCE)
+    result = acme("sync", "full", "acme", "--wait", "60")
     assert result.exit_code == 3
     assert (
         f"Run {held} is held. {SENTENCE} Decide with:"

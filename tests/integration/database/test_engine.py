@@ -142,11 +142,11 @@ def ask_after(trouble: Callable[[], object], connection: Connection) -> None:
 def test_a_server_that_has_gone_silent_is_given_up_and_connected_to_anew(postgres_server, lost) -> None:
     url = make_url(postgres_server.make())
     with Proxy((url.host, url.port)) as network:
-        engine = make_engine(url.set(port=network.port).render_as_string(hide_password=False), answer_s=0.5)
+        engine = make_engine(url.set(port=network.port).render_as_string(hide_password=False), answer_s=1)
         began = time.monotonic()
-        with pytest.raises(OperationalError, match="has not answered for"), writing(engine) as connection:
+        with pytest.raises(OperationalError, match="has not answered for 1 s"), writing(engine) as connection:
             ask_after(lambda: network.half_open(*lost), connection)
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 60  # the kernel would wait for a quarter of an hour
         with writing(engine) as connection:
             assert connection.execute(text("SELECT 1")).scalar_one() == 1
         engine.dispose()

@@ -168,9 +168,10 @@ def stand_still_while_drawing_a_stamp(url: str, shop_id: int) -> None:
     try:
         failpoints.arm(failpoints.parse("lane.2-pick:stop-before"))
         with writing(make_engine(url), "lane.2-pick") as connection:
-            # A minute by default; who waits for that tests nothing more.
-            connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = '300ms'"))
             draw_stamp(connection, lock_shop(connection, shop_id))
+            # Half a minute otherwise; who waits for that tests nothing more. The last thing before it stands still, so
+            # that it is not ended earlier, for being slow.
+            connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = '300ms'"))
     except InternalError:  # as the driver calls a session that the server ended for its idleness
         code = BROKEN
     finally:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -9,12 +9,20 @@ import pytest
 from sqlalchemy import Connection, Engine, insert
 
 from worker.database import issues, item_report, reports, run_state, schedules, shops, tables
-from worker.database.engine import database_now, reading, writing
+from worker.database.engine import database_now, make_engine, reading, writing
 from worker.database.shops import Shop
 from worker.database.types import to_ms
 from worker.errors import BadInput
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    """A database whose time stands still, so that ages are exact."""
+    engine = make_engine(database_url, clock=NOON.timestamp)
+    yield engine
+    engine.dispose()
 
 
 class Line(NamedTuple):
@@ -183,7 +191,7 @@ def test_the_status_of_a_new_shop_promises_and_has_nothing_yet(engine: Engine, a
     assert freshness["volatile"]["next_due"].startswith("2026-01-05T12:")
 
 
-@pytest.mark.parametrize(("age_s", "met"), [(0, True), (900, True), (1010, True), (1030, False)])
+@pytest.mark.parametrize(("age_s", "met"), [(0, True), (900, True), (1020, True), (1021, False)])
 def test_a_promise_is_kept_with_two_minutes_of_grace(engine: Engine, acme: Shop, age_s: int, met: bool) -> None:
     with writing(engine) as connection:
         accepted = database_now(connection) - timedelta(seconds=age_s)
@@ -191,8 +199,7 @@ def test_a_promise_is_kept_with_two_minutes_of_grace(engine: Engine, acme: Shop,
             tables.schedule.update().where(tables.schedule.c.job == "volatile").values(accepted_at=accepted)
         )
     fresh = one_status(engine, acme)["freshness"]["volatile"]
-    assert fresh["age_s"] - age_s in (0, 1, 2)
-    assert fresh["met"] is met
+    assert (fresh["age_s"], fresh["met"]) == (age_s, met)
 
 
 def test_a_block_of_the_catalog_makes_an_active_shop_throttled_while_it_lasts(

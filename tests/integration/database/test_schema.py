@@ -12,6 +12,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, inspect, text
 
+from tests.e2e.processes import PATIENCE_S
 from worker.database import ledger, schema
 from worker.database.engine import make_engine, reading, writing
 from worker.database.tables import metadata
@@ -150,5 +151,5 @@ from worker.database.engine import make_engine
 print(schema.upgrade(make_engine({empty_database_url!r})))
 """
     processes = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(4)]
-    outputs = [process.communicate(timeout=60)[0].strip() for process in processes]
+    outputs = [process.communicate(timeout=PATIENCE_S)[0].strip() for process in processes]
     assert sorted(outputs) == ["False", "False", "False", "True"]

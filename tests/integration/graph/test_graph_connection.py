@@ -31,16 +31,15 @@ def server(answer: bytes) -> Iterator[tuple[str, list[bytes]]]:
         thread = threading.Thread(target=serve)
         thread.start()
         yield f"http://127.0.0.1:{listening.getsockname()[1]}", received
-        thread.join(10)
+        thread.join(60)
 
 
 def test_a_refused_connection_sent_nothing_and_is_transient() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    with pytest.raises(Transient) as caught:
-        Graph(GraphConfig(base_url=f"http://127.0.0.1:{port}"), "test-token").items_batch(
-            "7", [b"{}"], allow_upsert=True
-        )
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and does not listen: nor does anybody else meanwhile
+        graph = Graph(GraphConfig(base_url=f"http://127.0.0.1:{taken.getsockname()[1]}"), "test-token")
+        with pytest.raises(Transient) as caught:
+            graph.items_batch("7", [b"{}"], allow_upsert=True)
     assert type(caught.value) is Transient
 
 

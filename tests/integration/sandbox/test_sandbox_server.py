@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import hmac
 import json
@@ -13,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.e2e.processes import until
 from tests.unit.sandbox.sandbox_calls import create, update
 from worker.sandbox import Sandbox
 
@@ -29,8 +29,12 @@ def running() -> Iterator[Sandbox]:
 
 @pytest.fixture(name="client")
 def connected(sandbox: Sandbox) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=sandbox.url, headers={"Authorization": "Bearer test-token"}, timeout=5) as client:
+    with httpx.Client(base_url=sandbox.url, headers={"Authorization": "Bearer test-token"}, timeout=60) as client:
         yield client
+
+
+# For an answer that does not come; whoever is slow to connect is waited for.
+SOON = httpx.Timeout(60, read=0.2)
 
 
 def error_of(answer: httpx.Response) -> dict[str, Any]:
@@ -168,8 +172,8 @@ def test_a_closed_connection_leaves_open_whether_the_call_was_taken(
 def test_a_hanging_answer_times_out_after_the_call_was_taken(sandbox: Sandbox, client: httpx.Client) -> None:
     sandbox.fault("items_batch", "hang", seconds=30)
     with pytest.raises(httpx.ReadTimeout):
-        client.post(BATCH, json=PAYLOAD, timeout=0.2)
-    assert list(sandbox.items("1000")) == ["a"]
+        client.post(BATCH, json=PAYLOAD, timeout=SOON)
+    until(lambda: list(sandbox.items("1000")) == ["a"])
 
 
 def test_a_slow_answer_is_the_usual_one(sandbox: Sandbox, client: httpx.Client) -> None:
@@ -325,19 +329,21 @@ def test_a_broken_gzip_is_as_long_as_a_good_one(sandbox: Sandbox, client: httpx.
 
 def test_a_dripping_feed_starts_at_once_and_outlasts_patience(sandbox: Sandbox) -> None:
     sandbox.fault("store", "drip", bytes_per_s=50)
-    with httpx.Client() as client, client.stream("GET", sandbox.feed_url) as answer:
-        started, received = time.monotonic(), 0
+    asked = time.monotonic()
+    with httpx.Client(timeout=60) as client, client.stream("GET", sandbox.feed_url) as answer:
+        received = 0
         for part in answer.iter_raw():
             received += len(part)
-            if time.monotonic() - started > 0.4:
+            if received >= 20:
                 break
-    assert 0 < received < 200
+    # Some bytes are ahead of the beat; the whole feed would be thousands.
+    assert received / 50 - 1 < time.monotonic() - asked
 
 
 def test_stopping_ends_answers_that_hang() -> None:
     with Sandbox() as sandbox, httpx.Client(base_url=sandbox.url, headers={"Authorization": "Bearer t"}) as client:
         sandbox.fault("node", "hang", seconds=600)
-        with contextlib.suppress(httpx.ReadTimeout):
-            client.get("/v26.0/1000", timeout=0.1)
+        with pytest.raises(httpx.ReadTimeout):
+            client.get("/v26.0/1000", timeout=SOON)
         started = time.monotonic()
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 60
