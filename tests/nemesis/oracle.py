@@ -154,8 +154,7 @@ def leaks(site: Site) -> list[str]:
     """Files of the site, and command lines, that hold the token in clear text."""
     found = []
     for directory in site.directories:
-        files = (path for path in directory.rglob("*") if path.is_file())
-        found += [str(path) for path in files if CANARY.encode() in path.read_bytes()]
+        found += [str(path) for path in directory.rglob("*") if CANARY.encode() in _content(path)]
     for post in site.posts:
         for pid in (post.pid, *post.children()):
             try:
@@ -164,6 +163,14 @@ def leaks(site: Site) -> list[str]:
             except OSError:
                 continue
     return found
+
+
+def _content(path: Path) -> bytes:
+    """What a file holds; nothing if it is none, or if the server whose file it was has just removed it."""
+    try:
+        return path.read_bytes() if path.is_file() else b""
+    except FileNotFoundError:
+        return b""
 
 
 def complaints(site: Site) -> dict[str, int]:

@@ -14,7 +14,7 @@ Direction = Literal["up", "down"]
 """Up is from whoever connected to the server."""
 
 _PIECE = 64 << 10
-_CONNECT_S = 5.0
+_CONNECT_S = 30.0
 
 
 class Proxy:

@@ -20,7 +20,7 @@ from redis.retry import Retry
 from worker.broker import _server as _bundled_server
 from worker.errors import BadInput
 
-_UP_S = 30.0
+_UP_S = 120.0
 
 
 class Broker:
@@ -132,7 +132,7 @@ class Database:
         self._run("psql", "-qAt", "-c", statement, self.url())
 
     def _control(self, *arguments: str) -> None:
-        self._run("pg_ctl", "-D", str(self._data), "-w", "-t", "30", *arguments)
+        self._run("pg_ctl", "-D", str(self._data), "-w", "-t", f"{_UP_S:.0f}", *arguments)
 
     def _run(self, program: str, *arguments: str) -> None:
         path = _program(program)
