@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 
 from worker.database.bulk import CHUNK, chunks, delete, is_any, put, update
-from worker.database.tables import payload, pending, snapshot
+from worker.database.tables import pending, snapshot
 from worker.items.states import BY_RULES, Acked, Want
 
 _SNAPSHOT: Final = list(snapshot.c)[1:]
@@ -159,28 +159,6 @@ def drop_wants(connection: Connection, shop_id: int, retailer_ids: Iterable[str]
 def forget(connection: Connection, shop_id: int, retailer_ids: Iterable[str]) -> None:
     """Meta lost these items, or never had them: the next full finds them new."""
     delete(connection, snapshot, shop_id, sorted(retailer_ids))
-
-
-def put_payload(connection: Connection, shop_id: int, data: bytes) -> int:
-    statement = payload.insert().values(shop_id=shop_id, data=data).returning(payload.c.id)
-    return int(connection.execute(statement).scalar_one())
-
-
-def read_payload(connection: Connection, payload_id: int) -> bytes | None:
-    data: bytes | None = connection.execute(select(payload.c.data).where(payload.c.id == payload_id)).scalar()
-    return data
-
-
-def drop_unused_payloads(connection: Connection, shop_id: int) -> int:
-    """Delete the chunks that no pending row points into. The shop's row is locked."""
-    used = select(pending.c.payload_id).where(pending.c.shop_id == shop_id, pending.c.payload_id.is_not(None))
-    gone = connection.execute(payload.delete().where(payload.c.shop_id == shop_id, payload.c.id.not_in(used)))
-    return gone.rowcount
-
-
-def shops_with_payloads(connection: Connection) -> list[int]:
-    """Ids of the shops that have chunks, used or not."""
-    return list(connection.execute(select(payload.c.shop_id).distinct()).scalars())
 
 
 def due(connection: Connection, shop_id: int, lane: int, now_ms: int, limit: int) -> dict[str, Want]:

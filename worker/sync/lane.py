@@ -23,7 +23,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row
 
 from worker import failpoints
-from worker.database import batches, budgets, issues, ledger, outages, run_state
+from worker.database import batches, budgets, issues, ledger, outages, payloads, run_state
 from worker.database.bulk import chunks
 from worker.database.engine import database_now, reading, writing
 from worker.database.locks import Lease, acquire, hold, lock_shop, release
@@ -334,7 +334,7 @@ def _build(context: Context, picked: Picked) -> tuple[list[bytes], int] | None:
             places.setdefault(want.payload_id or 0, []).append(retailer_id)
         with reading(context.engine) as connection:
             for payload_id, retailer_ids in places.items():
-                data = ledger.read_payload(connection, payload_id)
+                data = payloads.read(connection, payload_id)
                 if data is None:
                     return None
                 for retailer_id in retailer_ids:

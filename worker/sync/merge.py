@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row
 
-from worker.database import issues, ledger
+from worker.database import issues, ledger, payloads
 from worker.database.tables import shop
 from worker.database.types import from_ms
 from worker.items import Finding, Prepared, PreparedVolatile, sold_out
@@ -283,7 +283,7 @@ def _store_content(
             offset += len(content)
     if not places:
         return
-    payload_id = ledger.put_payload(connection, shop_id, b"".join(pieces))
+    payload_id = payloads.put(connection, shop_id, b"".join(pieces))
     for retailer_id, start, length in places:
         wants[retailer_id] = wants[retailer_id]._replace(
             payload_id=payload_id, payload_offset=start, payload_length=length

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from worker.database import ledger
+from worker.database import payloads
 from worker.database.engine import database_now, reading, writing
 from worker.database.locks import lock_shop
 from worker.database.retention import RULES, forget
@@ -26,12 +26,12 @@ def retain(context: Context) -> Iterator[Wake]:
                 found = forget(connection, rule, database_now(connection), _CHUNK)
             gone += found
     with reading(context.engine) as connection:
-        shop_ids = ledger.shops_with_payloads(connection)
+        shop_ids = payloads.owners(connection)
     for shop_id in shop_ids:
         if context.monotonic() - started >= context.limits.slice_s:
             break
         with writing(context.engine, "retain.2-payloads") as connection:
             if lock_shop(connection, shop_id) is not None:
-                gone += ledger.drop_unused_payloads(connection, shop_id)
+                gone += payloads.drop_unused(connection, shop_id)
     context.progress(f"{gone} rows forgotten")
     yield from ()
