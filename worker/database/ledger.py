@@ -34,6 +34,9 @@ _FREE: Final[ColumnElement[bool]] = literal_column(
 # Ids and numbers alone, so that more of them fit in a page than in a chunk.
 _PAGE: Final = 5000
 
+_SHOWN: Final[ColumnElement[bool]] = snapshot.c.state.op("&")(1) == 0
+_SAME_ITEM: Final = and_(snapshot.c.shop_id == pending.c.shop_id, snapshot.c.retailer_id == pending.c.retailer_id)
+
 # May be picked when their time has come. Built once: every look at a lane asks these.
 _IN_LANE: Final[tuple[ColumnElement[bool], ...]] = (
     pending.c.shop_id == bindparam("shop_id"),
@@ -196,27 +199,12 @@ def take(connection: Connection, shop_id: int, batch_id: int, retailer_ids: Iter
 
 def live_count(connection: Connection, shop_id: int) -> int:
     """Items that Meta shows: acknowledged and not archived."""
-    return int(
-        connection.execute(
-            select(func.count()).where(snapshot.c.shop_id == shop_id, snapshot.c.state.op("&")(1) == 0)
-        ).scalar_one()
-    )
+    return int(connection.execute(select(func.count()).where(snapshot.c.shop_id == shop_id, _SHOWN)).scalar_one())
 
 
 def shown(connection: Connection, shop_id: int, mark: int, after: str) -> list[tuple[str, int]]:
     """Id and number of items that Meta shows, some thousands of those behind an id, up to a number."""
-    rows = connection.execute(
-        select(snapshot.c.retailer_id, snapshot.c.seq)
-        .where(
-            snapshot.c.shop_id == shop_id,
-            snapshot.c.retailer_id > after,
-            snapshot.c.seq <= mark,
-            snapshot.c.state.op("&")(1) == 0,
-        )
-        .order_by(snapshot.c.retailer_id)
-        .limit(_PAGE)
-    )
-    return [(row[0], row[1]) for row in rows]
+    return _page(connection, snapshot, shop_id, mark, after, _SHOWN)
 
 
 def not_shown(connection: Connection, shop_id: int, mark: int, after: str) -> list[tuple[str, int]]:
@@ -224,38 +212,22 @@ def not_shown(connection: Connection, shop_id: int, mark: int, after: str) -> li
 
     Of an item that Meta has archived, what is pending counts: it may have come back, and gone again unsent.
     """
-    shown_too = exists().where(
-        snapshot.c.shop_id == pending.c.shop_id,
-        snapshot.c.retailer_id == pending.c.retailer_id,
-        snapshot.c.state.op("&")(1) == 0,
-    )
-    rows = connection.execute(
-        select(pending.c.retailer_id, pending.c.seq)
-        .where(
-            pending.c.shop_id == shop_id,
-            pending.c.retailer_id > after,
-            pending.c.seq <= mark,
-            or_(pending.c.status == 0, pending.c.gate_run.is_not(None)),
-            not_(shown_too),
-        )
-        .order_by(pending.c.retailer_id)
-        .limit(_PAGE)
-    )
-    return [(row[0], row[1]) for row in rows]
+    stays = or_(pending.c.status == 0, pending.c.gate_run.is_not(None))
+    return _page(connection, pending, shop_id, mark, after, stays, ~exists().where(_SAME_ITEM, _SHOWN))
 
 
 def hidden(connection: Connection, shop_id: int, mark: int, after: str) -> list[tuple[str, int]]:
     """The same of items that Meta hides and of which nothing is wanted."""
+    return _page(connection, snapshot, shop_id, mark, after, not_(_SHOWN), ~exists().where(_SAME_ITEM))
+
+
+def _page(
+    connection: Connection, table: Any, shop_id: int, mark: int, after: str, *conditions: ColumnElement[bool]
+) -> list[tuple[str, int]]:
     rows = connection.execute(
-        select(snapshot.c.retailer_id, snapshot.c.seq)
-        .where(
-            snapshot.c.shop_id == shop_id,
-            snapshot.c.retailer_id > after,
-            snapshot.c.seq <= mark,
-            snapshot.c.state.op("&")(1) == 1,
-            ~exists().where(pending.c.shop_id == snapshot.c.shop_id, pending.c.retailer_id == snapshot.c.retailer_id),
-        )
-        .order_by(snapshot.c.retailer_id)
+        select(table.c.retailer_id, table.c.seq)
+        .where(table.c.shop_id == shop_id, table.c.retailer_id > after, table.c.seq <= mark, *conditions)
+        .order_by(table.c.retailer_id)
         .limit(_PAGE)
     )
     return [(row[0], row[1]) for row in rows]
@@ -265,16 +237,8 @@ def leaving(connection: Connection, shop_id: int) -> list[int]:
     """Numbers of the items that Meta shows and whose removal is decided."""
     rows = connection.execute(
         select(pending.c.seq)
-        .join(
-            snapshot,
-            and_(snapshot.c.shop_id == pending.c.shop_id, snapshot.c.retailer_id == pending.c.retailer_id),
-        )
-        .where(
-            pending.c.shop_id == shop_id,
-            pending.c.status != 0,
-            pending.c.gate_run.is_(None),
-            snapshot.c.state.op("&")(1) == 0,
-        )
+        .join(snapshot, _SAME_ITEM)
+        .where(pending.c.shop_id == shop_id, pending.c.status != 0, pending.c.gate_run.is_(None), _SHOWN)
     )
     return [row[0] for row in rows]
 
