@@ -19,14 +19,15 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import event
 
 from tests.simulation.beginnings import a_shop, empty_database, without_safety
 from tests.simulation.seams import Answer, AtOnce, Carried, Passing
 from tests.simulation.shelf import Shelf
+from tests.simulation.state import CATALOG, SLUG, State
 from worker import failpoints
-from worker.database.engine import make_engine, reading, writing
-from worker.database.tables import batch, issue, pending, run, schedule, shop, snapshot
+from worker.database.engine import make_engine, writing
+from worker.database.tables import schedule, shop
 from worker.graph import Graph, GraphConfig
 from worker.items import source_seed
 from worker.items.mapping import parse
@@ -37,9 +38,6 @@ from worker.sync import audit, dispatch, lane, requests, settle, sweep
 from worker.sync import pull as pulling
 from worker.sync.context import Context, Limits, Wake
 
-CATALOG = "1001"
-SLUG = "acme"
-
 # Small calls, so that a dozen items take several; waits long enough for whatever this Meta may still do.
 LIMITS = Limits(batch_items=5, drain_s=120.0, handle_s=900.0)
 
@@ -48,7 +46,7 @@ class Crash(BaseException):
     """The process died here: nothing catches it."""
 
 
-class World:
+class World(State):
     """One shop or more, their stores, Meta, and as many workers as crash and come back.
 
     Attributes:
@@ -262,84 +260,6 @@ class World:
                 self.now_s = max(self.now_s, entry[0])
                 return entry[1]
         return None
-
-    # What there is
-
-    def shop(self) -> Any:
-        return self.rows(shop)[0]
-
-    def open_work(self) -> list[str]:
-        with reading(self.engine) as connection:
-            runs = connection.execute(select(run.c.id).where(run.c.state.in_(("queued", "pulling", "pushing")))).all()
-            wants = connection.execute(
-                select(pending.c.retailer_id).where(
-                    ((pending.c.due_at < (self.now_s + 3600) * 1000) & pending.c.gate_run.is_(None))
-                    | pending.c.batch_id.is_not(None)
-                )
-            ).all()
-            batches = connection.execute(
-                select(batch.c.id).where(batch.c.state.in_(("ready", "sending", "sent", "unknown")))
-            ).all()
-        return [
-            f"{what} {row[0]}" for what, rows in (("run", runs), ("want", wants), ("batch", batches)) for row in rows
-        ]
-
-    def rows(self, table: Any) -> list[Any]:
-        with reading(self.engine) as connection:
-            return list(connection.execute(select(table)))
-
-    def run(self, run_id: str) -> dict[str, Any]:
-        with reading(self.engine) as connection:
-            return dict(connection.execute(select(run).where(run.c.id == run_id)).mappings().one())
-
-    def issues(self) -> list[tuple[str, str, str]]:
-        return sorted((row.retailer_id, row.source, row.code) for row in self.rows(issue) if row.resolved_at is None)
-
-    def wanted(self, retailer_id: str) -> Any:
-        return next((row for row in self.rows(pending) if row.retailer_id == retailer_id), None)
-
-    def acknowledged(self, retailer_id: str) -> Any:
-        return next((row for row in self.rows(snapshot) if row.retailer_id == retailer_id), None)
-
-    def at_meta(self, catalog: str = CATALOG) -> dict[str, dict[str, Any]]:
-        """What Meta shows: its items that are not archived, in the field names of a call."""
-        self.meta.tick()
-        items = self.meta.catalog(catalog).items
-        fields = {key: item.fields for key, item in items.items()}
-        return {key: item for key, item in fields.items() if item.get("status", "active") != "archived"}
-
-    def differences(self, slug: str = SLUG, catalog: str = CATALOG) -> list[str]:
-        """Where Meta differs from the store, item by item; empty at rest."""
-        shown, offered = self.at_meta(catalog), self.shelves[slug].offered()
-        found = [f"{key} should be gone" for key in shown.keys() - offered.keys()]
-        found += [f"{key} is missing" for key in offered.keys() - shown.keys()]
-        for key in shown.keys() & offered.keys():
-            for name in ("title", "price", "availability", "color"):
-                if shown[key].get(name) != offered[key].get(name):
-                    found.append(f"{key}.{name}: Meta {shown[key].get(name)!r}, store {offered[key].get(name)!r}")
-        return sorted(found)
-
-    def misbelieved(self) -> list[str]:
-        """Where the snapshot claims what Meta does not have. What is pending is known to differ."""
-        catalogs = {row.id: row.catalog_id for row in self.rows(shop)}
-        shown = {shop_id: self.at_meta(catalog) for shop_id, catalog in catalogs.items()}
-        waiting = {(row.shop_id, row.retailer_id) for row in self.rows(pending)}
-        found = []
-        for row in self.rows(snapshot):
-            key = row.retailer_id
-            at_meta = shown[row.shop_id].get(key)
-            if (row.shop_id, key) in waiting:
-                continue
-            if row.state & 1:
-                if at_meta is not None:
-                    found.append(f"{key} is believed archived")
-            elif at_meta is None:
-                found.append(f"{key} is believed to be there")
-            else:
-                prepared = prepare(key, dict(at_meta), "USD")
-                if (prepared.content_fp, prepared.volatile_fp) != (row.content_fp, row.volatile_fp):
-                    found.append(f"{key} is believed to be otherwise")
-        return found
 
     def sent(self) -> list[list[dict[str, Any]]]:
         """What each call to Meta carried, in order."""
