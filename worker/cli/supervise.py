@@ -88,14 +88,14 @@ class Supervisor:
             self._revive()
             if ready():
                 return True
-            time.sleep(_POLL_S)
+            threading.Event().wait(_POLL_S)
         return False
 
     def run(self) -> None:
         """Watch over the daemons until somebody asks to stop. Raises ``Permanent`` if one cannot even start."""
         while not self._asked_to_stop:
             self._revive()
-            time.sleep(_POLL_S)
+            threading.Event().wait(_POLL_S)
 
     def stop(self) -> None:
         """End all daemons, the last started first; then kill those that have not."""
