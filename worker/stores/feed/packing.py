@@ -16,6 +16,10 @@ _BLOCK = 64 << 10
 _DIRECTORY_BYTES = 1 << 20
 _ENCRYPTED = 0x1
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+# What zipfile lets through when bytes are missing or wrong: its own error, for what it recognises; zlib's, for a stream
+# that is damaged; EOFError, for one that ends; NotImplementedError, for a version or a flag that nobody meant; OSError
+# and ValueError, for an offset before the file; ValueError too for a name that is no UTF-8; IndexError for no name.
+_NOT_WHOLE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, ValueError, IndexError)
 
 
 def unpacker(head: bytes) -> Callable[[IO[bytes]], Iterator[bytes]] | None:
@@ -51,7 +55,7 @@ def _unzipped(source: IO[bytes]) -> Iterator[bytes]:
                     if given > FILE.body_bytes or is_bomb(entry.compress_size, given):
                         raise _too_much()
                     yield block
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError, OSError):
+    except _NOT_WHOLE:
         raise StoreIncomplete(
             "The feed's ZIP archive is broken or ends too early.", action="Check that the file is uploaded completely."
         ) from None

@@ -44,6 +44,13 @@ def zipped(*files: tuple[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> byt
     return out.getvalue()
 
 
+def nameless(archive: bytes) -> bytes:
+    """The same archive, whose directory has its one file's name as a comment."""
+    entry = archive.rindex(b"PK\x01\x02")
+    name_bytes, extra_bytes = archive[entry + 28 : entry + 30], archive[entry + 30 : entry + 32]
+    return archive[: entry + 28] + b"\0\0" + extra_bytes + name_bytes + archive[entry + 34 :]
+
+
 def spooled(tmp_path: Path) -> list[str]:
     return [path.name for path in (tmp_path / "spool").iterdir()]
 

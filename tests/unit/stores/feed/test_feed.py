@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.fakes.feed_host import FeedHost
-from tests.unit.stores.feed.feed_files import HEADER, ROWS, items, local, packed, spooled, zipped
+from tests.unit.stores.feed.feed_files import HEADER, ROWS, items, local, nameless, packed, spooled, zipped
 from worker.errors import StoreIncomplete
 from worker.stores import StoreConfig
 from worker.stores.feed import Feed
@@ -32,6 +32,7 @@ from worker.stores.feed import Feed
         (packed(HEADER + ROWS)[:-9], "gzip"),
         (packed(HEADER + ROWS)[:-4] + b"\0\0\0\0", "gzip"),
         (packed(b""), "empty once unpacked"),
+        (nameless(zipped(("feed.csv", HEADER + ROWS))), "ZIP archive is broken"),
     ],
 )
 @pytest.mark.invariant("I9")
