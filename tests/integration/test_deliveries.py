@@ -6,15 +6,14 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine, select
 
 from tests.e2e.processes import PATIENCE_S
+from tests.integration.database.rows import add_shop
 from tests.simulation.shelf import OpenShelf, Shelf
-from worker.database import shops
 from worker.database.engine import database_now, make_engine, reading, writing
 from worker.database.tables import batch, run
 from worker.graph import BatchAnswer, BatchStatus, Catalog
@@ -132,18 +131,7 @@ def test_a_task_of_a_shop_that_is_gone_ends_without_a_trace(
 
 
 def asked_for(engine: Engine) -> tuple[int, str]:
-    with writing(engine) as connection:
-        shop_id = shops.add(
-            connection,
-            slug="acme",
-            store_kind="feed",
-            store_url="https://shop.example/feed.csv",
-            store_options={},
-            mapping={},
-            catalog_id="1001",
-            currency="USD",
-            now=datetime(2026, 1, 5, 12, tzinfo=UTC),
-        )
+    shop_id = add_shop(engine, currency="USD")
     nothing: Any = None
     context = Context(engine, nothing, nothing, nothing, nothing, "somebody")
     return shop_id, requests.request_run(context, "acme", "full").run_id

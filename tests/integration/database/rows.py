@@ -1,13 +1,15 @@
-"""Rows with a value in every column that needs one."""
+"""Rows with a value in every column that needs one, and shops as a command adds them."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Boolean, Integer, LargeBinary, String, Table
+from sqlalchemy import Boolean, Engine, Integer, LargeBinary, String, Table
 from sqlalchemy.types import JSON
 
+from worker.database import shops
+from worker.database.engine import writing
 from worker.database.tables import batch, pending, run, shop
 from worker.database.types import Instant
 
@@ -40,3 +42,21 @@ def a_batch(**given: Any) -> dict[str, Any]:
 
 def a_want(**given: Any) -> dict[str, Any]:
     return row(pending, **{"lane": 1} | given)
+
+
+def add_shop(
+    engine: Engine, slug: str = "acme", catalog_id: str = "1", *, currency: str | None = None, now: datetime = NOON
+) -> int:
+    """Returns its id. It has no schedule and no credential."""
+    with writing(engine) as connection:
+        return shops.add(
+            connection,
+            slug=slug,
+            store_kind="feed",
+            store_url="https://shop.example/feed.csv",
+            store_options={},
+            mapping={},
+            catalog_id=catalog_id,
+            currency=currency,
+            now=now,
+        )

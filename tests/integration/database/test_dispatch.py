@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event, select, text
 
-from worker.database import run_state, shops
+from tests.integration.database.rows import add_shop
+from worker.database import run_state
 from worker.database.engine import make_engine, reading, writing
 from worker.database.locks import lock_shop
 from worker.database.tables import run, schedule
@@ -45,12 +46,9 @@ def clock() -> Clock:
 def installation(database_url: str, clock: Clock) -> Iterator[Engine]:
     """A few shops whose prices are read every minute, and nothing else."""
     engine = make_engine(database_url, clock=clock)
+    added = [add_shop(engine, f"shop-{number}", str(1000 + number)) for number in range(SHOPS)]
     with writing(engine) as connection:
-        for number in range(SHOPS):
-            shop_id = shops.add(
-                connection, slug=f"shop-{number}", store_kind="feed", store_url="https://shop.example/feed.csv",
-                store_options={}, mapping={}, catalog_id=str(1000 + number), currency=None, now=NOON,
-            )  # fmt: skip
+        for shop_id in added:
             connection.execute(
                 schedule.insert().values(
                     shop_id=shop_id, job="volatile", cron="* * * * *", zone="UTC", enabled=True, next_run_at=NOON

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, select
 
-from worker.database import issues, shops
+from tests.integration.database.rows import add_shop
+from worker.database import issues
 from worker.database.engine import reading, writing
 from worker.database.issues import IssueRow, RuleFinding
 from worker.database.tables import issue
@@ -17,22 +18,7 @@ LATER = NOON + timedelta(hours=1)
 
 @pytest.fixture
 def shop_id(engine: Engine) -> int:
-    return add_shop(engine, "acme", "1")
-
-
-def add_shop(engine: Engine, slug: str, catalog_id: str) -> int:
-    with writing(engine) as connection:
-        return shops.add(
-            connection,
-            slug=slug,
-            store_kind="feed",
-            store_url="https://shop.example/feed.csv",
-            store_options={},
-            mapping={},
-            catalog_id=catalog_id,
-            currency=None,
-            now=NOON,
-        )
+    return add_shop(engine)
 
 
 def finding(code: str, severity: str = "error", message: str = "It is wrong.") -> RuleFinding:

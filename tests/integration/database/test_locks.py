@@ -10,29 +10,13 @@ from sqlalchemy import Engine, select, text
 from sqlalchemy.exc import InternalError
 
 from tests.conftest import PostgresServer
+from tests.integration.database.rows import add_shop
 from worker import failpoints
 from worker.database import shops
 from worker.database.engine import make_engine, reading, writing
 from worker.database.locks import LEASE_TTL, Lease, acquire, draw_stamp, hold, is_held, lock_shop, release, release_dead
 from worker.database.tables import lease as leases
 from worker.errors import Fenced
-
-NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
-
-
-def add_shop(engine: Engine) -> int:
-    with writing(engine) as connection:
-        return shops.add(
-            connection,
-            slug="acme",
-            store_kind="feed",
-            store_url="https://shop.example/feed.csv",
-            store_options={},
-            mapping={},
-            catalog_id="1",
-            currency=None,
-            now=NOON,
-        )
 
 
 def take(engine: Engine, shop_id: int, owner: str) -> Lease | None:

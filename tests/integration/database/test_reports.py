@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import pytest
 from sqlalchemy import Connection, Engine, insert
 
+from tests.integration.database.rows import add_shop, row
 from worker.database import issues, item_report, reports, run_state, schedules, shops, tables
 from worker.database.engine import database_now, make_engine, reading, writing
 from worker.database.shops import Shop
@@ -34,31 +35,10 @@ def unpack(manifest: bytes) -> list[Line]:
     return [Line(manifest.decode(), 3)]
 
 
-def row(table: Any, **values: Any) -> dict[str, Any]:
-    """A row with nothing in it but what is given."""
-    blank = {"String": "", "Boolean": False, "LargeBinary": b"", "JSON": [], "Instant": NOON}
-    found = {
-        column.name: blank.get(type(column.type).__name__, 0)
-        for column in table.columns
-        if not column.nullable and column.name != "id"
-    }
-    return found | values
-
-
 @pytest.fixture
 def acme(engine: Engine) -> Shop:
+    shop_id = add_shop(engine)
     with writing(engine) as connection:
-        shop_id = shops.add(
-            connection,
-            slug="acme",
-            store_kind="feed",
-            store_url="https://shop.example/feed.csv",
-            store_options={},
-            mapping={},
-            catalog_id="1",
-            currency=None,
-            now=NOON,
-        )
         schedules.create_defaults(connection, shop_id, "acme", NOON)
         return shops.by_slug(connection, "acme")
 
@@ -152,18 +132,7 @@ def test_a_run_reports_as_pending_what_it_waits_for(engine: Engine, acme: Shop, 
 def test_runs_are_listed_newest_first_per_shop_and_limited(
     engine: Engine, acme: Shop, write: Callable[..., None]
 ) -> None:
-    with writing(engine) as connection:
-        other = shops.add(
-            connection,
-            slug="other",
-            store_kind="feed",
-            store_url="",
-            store_options={},
-            mapping={},
-            catalog_id="2",
-            currency=None,
-            now=NOON,
-        )
+    other = add_shop(engine, "other", "2")
     for number, shop_id in enumerate((acme.id, other, acme.id)):
         fire_time = NOON + timedelta(hours=number)
         write(tables.run, id=f"01{number}", shop_id=shop_id, job="full", state="failed", fire_time=fire_time)
