@@ -6,9 +6,8 @@ import httpx
 import pytest
 
 from tests.contract.subjects import SECRET
+from tests.contract.wire import opened
 from worker.errors import ShelfbeatError, StoreIncomplete, StoreRefused, Throttled, Transient
-from worker.stores import Store
-from worker.stores.feed import Feed
 
 HTML = "<!doctype html><title>Log in</title>body-canary"
 
@@ -57,9 +56,7 @@ def test_a_connection_that_fails_is_tried_again_later(remote, failure):
     def fail(request):
         raise failure(f"canary-body about {request.url}")
 
-    remote.answer_with(None)
-    store = remote.open()
-    _swap(store, httpx.MockTransport(fail))
+    store = opened(remote, httpx.MockTransport(fail))
     with pytest.raises(Transient) as caught:
         store.full(None)
     _quotes_nothing(caught.value)
@@ -70,8 +67,3 @@ def _quotes_nothing(error: ShelfbeatError) -> None:
     for text in (str(error), repr(error), error.action):
         assert SECRET not in text
         assert "canary" not in text
-
-
-def _swap(store: Store, transport: httpx.BaseTransport) -> None:
-    http = store._document._spool._http if isinstance(store, Feed) else store._api._http
-    http._transport = transport

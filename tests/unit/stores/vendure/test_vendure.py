@@ -280,13 +280,6 @@ def test_an_answer_that_is_no_list_is_not_believed(body, error):
         opened(Same()).full(None)
 
 
-def test_the_key_travels_in_its_header_alone():
-    fake = FakeVendure([product(1)], key="other-key")
-    with pytest.raises(StoreRefused) as caught:
-        opened(fake).full(None)
-    assert "test-key" not in str(caught.value)
-
-
 @pytest.mark.parametrize(
     ("url", "canonical"),
     [
