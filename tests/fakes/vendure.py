@@ -55,6 +55,7 @@ class FakeVendure(httpx.BaseTransport):
 
     Attributes:
         override: Takes the place of every answer while it is set.
+        most: Vendure's ``adminListQueryLimit``.
         asked: Operation name and options of every call.
         documents: The text of every call.
     """
@@ -68,6 +69,7 @@ class FakeVendure(httpx.BaseTransport):
             "outOfStockThreshold": 0,
             "serverConfig": {"moneyStrategyPrecision": 2},
         }
+        self.most = 1000
         self.override: httpx.Response | None = None
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.documents: list[str] = []
@@ -82,7 +84,7 @@ class FakeVendure(httpx.BaseTransport):
         self.documents.append(body["query"])
         if request.headers.get("vendure-api-key") != self.key:
             return _json({"errors": [{"message": "not authorized", "extensions": {"code": "FORBIDDEN"}}], "data": None})
-        if options.get("take", 0) > 1000:
+        if options.get("take", 0) > self.most:
             return _json(
                 {"errors": [{"message": "too many", "extensions": {"code": "USER_INPUT_ERROR"}}], "data": None}
             )

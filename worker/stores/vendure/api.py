@@ -43,7 +43,7 @@ class Api:
 
     def __init__(self, config: StoreConfig, transport: httpx.BaseTransport | None = None) -> None:
         self._url = config.url
-        self._remedy = "Vendure 3 or newer is needed."
+        self._remedy = "Vendure 3 or newer is needed, with an adminListQueryLimit of 100 or more."
         if field := config.options.get("compare_at_field"):
             self._remedy += f" Its product variants need the custom field {field}."
         headers = {"vendure-api-key": config.secret or ""}

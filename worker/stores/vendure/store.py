@@ -17,14 +17,16 @@ import msgspec
 from worker.errors import BadInput, StoreIncomplete
 from worker.stores.contract import Fields, Notice, Page, Record, StoreConfig, UnreadableRecord, VolatileRecord
 from worker.stores.http import display
-from worker.stores.offsets import Position, Rows, next_rows
+from worker.stores.offsets import ANCHORS, Position, Rows, next_rows
 from worker.stores.payload import decode
 from worker.stores.vendure.api import Api, unknown_channel
 from worker.stores.vendure.item import Options, item_fields, sku_of, sold_fields
 from worker.stores.vendure.queries import SETTINGS, VARIANTS, Documents
 
+MOST = 100
+"""Rows of one request. Vendure refuses more than ``adminListQueryLimit``: 1,000 unless a shop sets less."""
 PRODUCTS_TAKE = 50
-SOLD_TAKE = 100
+SOLD_TAKE = MOST - ANCHORS
 OVERLAP = timedelta(minutes=10)
 _MOST_DIGITS = 8
 
@@ -143,7 +145,7 @@ class Vendure:
             listing = self._api.listing(query, name, options)
             return listing.items, listing.total
 
-        return next_rows(read, name, position, take, whole=not filters)
+        return next_rows(read, name, position, take, whole=not filters, most=MOST)
 
     def _known(self) -> dict[str, Any]:
         return self._settings or {}

@@ -162,6 +162,23 @@ def test_a_deletion_while_paging_loses_no_product():
     assert rest == [str(1000 * number) for number in range(51, 161)]
 
 
+def test_a_shop_may_limit_its_lists_to_a_hundred_rows():
+    fake = FakeVendure([product(number) for number in range(1, 251)])
+    fake.most = 100
+    everything = [str(1000 * number) for number in range(1, 251)]
+    assert ids(opened(fake)) == everything
+    store = opened(fake)
+    assert ids(store, lambda cursor: store.volatile(None, cursor)) == everything
+    first = store.volatile(None, None)
+    # The list moves, so that the next page has to look for its place.
+    del fake.products[3:6]
+    assert store.volatile(None, first.cursor).records[0].retailer_id == "98000"
+    fake.most = 99
+    with pytest.raises(Permanent) as caught:
+        ids(opened(fake), lambda cursor: opened(fake).volatile(None, cursor))
+    assert "adminListQueryLimit" in caught.value.action
+
+
 @pytest.mark.fault("S10")
 def test_the_deletion_of_the_page_before_starts_the_pull_again():
     fake = FakeVendure([product(number) for number in range(1, 161)])
