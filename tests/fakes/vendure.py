@@ -55,6 +55,7 @@ class FakeVendure(httpx.BaseTransport):
 
     Attributes:
         override: Takes the place of every answer while it is set.
+        priceless: Ids of variants without a price in this channel.
         most: Vendure's ``adminListQueryLimit``.
         asked: Operation name and options of every call.
         documents: The text of every call.
@@ -70,6 +71,7 @@ class FakeVendure(httpx.BaseTransport):
             "serverConfig": {"moneyStrategyPrecision": 2},
         }
         self.most = 1000
+        self.priceless: set[str] = set()
         self.override: httpx.Response | None = None
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.documents: list[str] = []
@@ -88,7 +90,10 @@ class FakeVendure(httpx.BaseTransport):
             return _json(
                 {"errors": [{"message": "too many", "extensions": {"code": "USER_INPUT_ERROR"}}], "data": None}
             )
-        return _json({"data": getattr(self, f"_{operation.lower()}")(options)})
+        data = getattr(self, f"_{operation.lower()}")(options)
+        if errors := self._priceless(data) if operation in ("Products", "Sold") else []:
+            return _json({"errors": errors, "data": None})
+        return _json({"data": data})
 
     def _settings(self, options: dict[str, Any]) -> dict[str, Any]:
         return {"globalSettings": self.settings, "activeChannel": {"token": self.token, "defaultCurrencyCode": "USD"}}
@@ -98,6 +103,24 @@ class FakeVendure(httpx.BaseTransport):
         return {"products": {**found, "items": [_as_asked(row) for row in found["items"]]}}
 
     _sold = _products
+
+    def _bare(self, options: dict[str, Any]) -> dict[str, Any]:
+        found = self._products(options)["products"]
+        bare = [{"id": one["id"], "variants": [{"id": own["id"]} for own in one["variants"]]} for one in found["items"]]
+        return {"products": {**found, "items": bare}}
+
+    def _priceless(self, data: dict[str, Any]) -> list[dict[str, Any]]:
+        """What Vendure 3.7.3 answers in place of a list with a variant without a price in this channel."""
+        return [
+            {
+                "message": "No price information was found for ProductVariant",
+                "path": ["products", "items", row, "variants", place, "price"],
+                "extensions": {"code": "INTERNAL_SERVER_ERROR"},
+            }
+            for row, product in enumerate(data["products"]["items"])
+            for place, own in enumerate(product["variants"])
+            if own["id"] in self.priceless
+        ]
 
     def _variants(self, options: dict[str, Any]) -> dict[str, Any]:
         rows = [

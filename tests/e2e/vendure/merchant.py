@@ -42,6 +42,10 @@ class VendureStore:
     def set_price(self, variant_id: str, price: int) -> None:
         self._update_variant(variant_id, price=price)
 
+    def delete_price(self, variant_id: str) -> None:
+        """Leave a variant without a price in the shop's currency, as one that another channel had first."""
+        self._update_variant(variant_id, prices=[{"currencyCode": "USD", "price": 0, "delete": True}])
+
     def set_stock(self, variant_id: str, on_hand: int) -> None:
         self._update_variant(variant_id, stockOnHand=on_hand)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.e2e.vendure.merchant import VendureStore
-from worker.stores import Store, StoreConfig, kinds
+from worker.stores import Store, StoreConfig, UnreadableRecord, kinds
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
@@ -25,6 +25,16 @@ def store(vendure_store: VendureStore, tmp_path):
     opened = kind.open(config)
     yield opened
     opened.close()
+
+
+def full_records(store: Store):
+    records, cursor = {}, None
+    while True:
+        page = store.full(cursor)
+        records.update({record.retailer_id: record for record in page.records})
+        if page.last:
+            return records
+        cursor = page.cursor
 
 
 def full(store: Store):
@@ -100,6 +110,20 @@ def test_a_disabled_product_is_archived_by_the_delta_pull(store, vendure_store):
     found = changed(store, watermark)
     own = [variant["id"] for variant in vendure_store.variants() if variant["productId"] == product]
     assert [found[name]["status"] for name in own] == ["archived"] * len(own)
+
+
+def test_a_variant_without_a_price_in_the_channel_stops_no_other_product(store, vendure_store):
+    variants = vendure_store.variants()
+    broken = variants[20]
+    vendure_store.delete_price(broken["id"])
+    kin = {one["id"] for one in variants if one["productId"] == broken["productId"]}
+    whole = full_records(store)
+    assert set(whole) == {one["id"] for one in variants}
+    assert set(volatile(store)) == set(whole) - kin
+    for name in kin:
+        with pytest.raises(UnreadableRecord, match="no price in this channel"):
+            store.fields(whole[name])
+    vendure_store.set_price(broken["id"], 20_00)
 
 
 def test_a_deleted_product_is_missed_by_the_full_pull_and_by_a_look_up(store, vendure_store):

@@ -18,11 +18,16 @@ from worker.errors import Permanent, StoreIncomplete, StoreRefused, Transient
 from worker.stores.contract import StoreConfig
 from worker.stores.http import Answer, StoreHttp, display, refuse
 from worker.stores.payload import decode
+from worker.stores.vendure.queries import BARE
 
 _REFUSED = frozenset({"FORBIDDEN", "UNAUTHENTICATED", "UNAUTHORIZED"})
 _OUR_FAULT = frozenset({
     "GRAPHQL_VALIDATION_FAILED", "GRAPHQL_PARSE_FAILED", "BAD_USER_INPUT", "USER_INPUT_ERROR",
 })  # fmt: skip
+
+
+class _SpoiltRow(Transient):
+    """Vendure gives nothing of a list, because of a row in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,25 @@ class Api:
             raise StoreIncomplete(f"{display(self._url)} answers without a list of {name}.")
         return Listing(items, total)
 
+    def products(self, query: str, options: Mapping[str, Any]) -> Listing:
+        """One page of the products. Raises as ``ask`` does.
+
+        One variant without a price in this channel makes Vendure answer a list with an error and no data. Its product
+        is looked for by halves, and comes with its id and those of its variants alone.
+        """
+        try:
+            return self.listing(query, "products", options)
+        except _SpoiltRow:
+            skip, take = options.get("skip", 0), options["take"]
+            if take == 1:
+                return self.listing(BARE, "products", options)
+            half = take // 2
+            first = self.products(query, {**options, "skip": skip, "take": half})
+            rest = self.products(query, {**options, "skip": skip + half, "take": take - half})
+            if first.total != rest.total:
+                raise Transient("The products changed while we read them.") from None
+            return Listing([*first.items, *rest.items], rest.total)
+
     def _envelope(self, answer: Answer) -> dict[str, Any]:
         place = display(self._url)
         try:
@@ -109,7 +133,8 @@ class Api:
         named = ", ".join(sorted(codes - {""})) or "no code"
         if codes & _OUR_FAULT:
             raise Permanent(f"{place} does not accept our query ({named}).", action=self._remedy)
-        raise Transient(f"{place} reports an error ({named}).")
+        spoilt = isinstance(errors, list) and all(map(_within_a_row, errors))
+        raise (_SpoiltRow if spoilt else Transient)(f"{place} reports an error ({named}).")
 
 
 def unknown_channel(place: str) -> StoreRefused:
@@ -118,6 +143,12 @@ def unknown_channel(place: str) -> StoreRefused:
 
 def _has_id(item: Any) -> bool:
     return isinstance(item, dict) and isinstance(item.get("id"), str | int) and not isinstance(item["id"], bool)
+
+
+def _within_a_row(error: Any) -> bool:
+    """Whether the error is one of a single row: its path is such as ``products items 3 variants 0 price``."""
+    path = error.get("path") if isinstance(error, dict) else None
+    return isinstance(path, list) and len(path) > 3 and path[1] == "items"
 
 
 def _code(error: Any) -> str:

@@ -56,6 +56,8 @@ def sold_fields(variant: Json, settings: Json, options: Options) -> dict[str, An
     Stock is what Vendure's own ``getSaleableStockLevel`` computes: on hand, minus allocated to orders, minus the
     threshold; a variant whose inventory is not tracked can always be bought.
     """
+    if "currencyCode" not in variant:
+        raise UnreadableRecord("Vendure has no price in this channel for the variant, or for another of its product.")
     amount = _integer(variant, "priceWithTax" if options.with_tax else "price")
     was = _compared(variant, options.compare_at)
     currency = variant.get("currencyCode") or options.currency

@@ -9,6 +9,11 @@ SETTINGS = """query Settings {
   activeChannel { token defaultCurrencyCode }
 }"""
 
+# Of a product that Vendure cannot give in full.
+BARE = """query Bare($options: ProductListOptions) {
+  products(options: $options) { totalItems items { id variants { id } } }
+}"""
+
 VARIANTS = """query Variants($options: ProductVariantListOptions) {
   productVariants(options: $options) { totalItems items { id productId product { updatedAt } } }
 }"""

@@ -142,7 +142,10 @@ class Vendure:
     ) -> Rows:
         def read(skip: int, count: int) -> tuple[Sequence[dict[str, Any]], int]:
             options = {"skip": skip, "take": count, "sort": {"id": "ASC"}, "filter": dict(filters or {})}
-            listing = self._api.listing(query, name, options)
+            if name == "products":
+                listing = self._api.products(query, options)
+            else:
+                listing = self._api.listing(query, name, options)
             return listing.items, listing.total
 
         return next_rows(read, name, position, take, whole=not filters, most=MOST)
@@ -154,7 +157,7 @@ class Vendure:
         rows: list[dict[str, Any]] = []
         for some in _chunks(ids, PRODUCTS_TAKE):
             options = {"take": len(some), "sort": {"id": "ASC"}, "filter": {"id": {"in": some}}}
-            rows.extend(self._api.listing(self._documents.products, "products", options).items)
+            rows.extend(self._api.products(self._documents.products, options).items)
         return rows
 
     def _records(self, products: Sequence[dict[str, Any]]) -> Iterator[Record]:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.fakes.vendure import FakeVendure, product, variant
 from worker.errors import BadInput, Permanent, StoreIncomplete, StoreRefused, Transient
-from worker.stores import CursorExpired, StoreConfig, UnreadableRecord, kinds
+from worker.stores import CursorExpired, Page, StoreConfig, UnreadableRecord, kinds
 from worker.stores.vendure import KIND, Vendure
 
 
@@ -33,6 +33,13 @@ def ids(store: Vendure, read=None) -> list[str]:
         if page.last:
             return found
         cursor = page.cursor
+
+
+def pages(read) -> list[Page]:
+    found = [read(None)]
+    while not found[-1].last:
+        found.append(read(found[-1].cursor))
+    return found
 
 
 def test_a_variant_becomes_an_item():
@@ -160,6 +167,55 @@ def test_a_deletion_while_paging_loses_no_product():
         rest += [record.retailer_id for record in page.records]
         cursor = page.cursor
     assert rest == [str(1000 * number) for number in range(51, 161)]
+
+
+@pytest.mark.parametrize("bad", [[1], [50], [51], [7, 33, 120]])
+def test_a_variant_without_a_price_in_the_channel_stops_no_other(bad):
+    fake = FakeVendure([product(number) for number in range(1, 121)])
+    fake.priceless = {str(1000 * number) for number in bad}
+    store = opened(fake)
+    everything = [str(1000 * number) for number in range(1, 121)]
+    assert ids(store) == everything
+    for record in [record for page in pages(store.full) for record in page.records]:
+        if record.retailer_id in fake.priceless:
+            with pytest.raises(UnreadableRecord, match="no price in this channel"):
+                store.fields(record)
+        else:
+            assert store.fields(record)["price"] == "12.00 USD"
+    sold = pages(lambda cursor: store.volatile(None, cursor))
+    assert {notice.retailer_id for page in sold for notice in page.notices} == fake.priceless
+    assert [one.retailer_id for page in sold for one in page.records] == [
+        name for name in everything if name not in fake.priceless
+    ]
+    assert [record.retailer_id for record in store.fetch(["1000", "33000"])] == ["1000", "33000"]
+
+
+def test_a_product_without_a_price_is_found_with_few_requests():
+    fake = FakeVendure([product(number) for number in range(1, 51)])
+    fake.priceless = {"33000"}
+    opened(fake).full(None)
+    assert [name for name, _ in fake.asked].count("Bare") == 1
+    assert len(fake.asked) <= 15
+
+
+@pytest.mark.parametrize("path", [None, [], ["products"], ["products", "totalItems"]])
+def test_an_error_of_the_whole_list_is_not_looked_for_in_its_rows(path):
+    fake = FakeVendure([product(1)])
+    body = {"errors": [{"message": "", "path": path, "extensions": {"code": "INTERNAL_SERVER_ERROR"}}], "data": None}
+    whole = fake.handle_request
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if b"Settings" in request.read():
+            return whole(request)
+        fake.asked.append(("failed", {}))
+        return httpx.Response(
+            200, headers={"content-type": "application/json"}, stream=httpx.ByteStream(json.dumps(body).encode())
+        )
+
+    fake.handle_request = answer
+    with pytest.raises(Transient):
+        opened(fake).full(None)
+    assert [name for name, _ in fake.asked] == ["Settings", "failed"]
 
 
 def test_a_shop_may_limit_its_lists_to_a_hundred_rows():
