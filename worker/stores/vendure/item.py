@@ -126,7 +126,8 @@ def _options(variant: Json, options: Options) -> dict[str, str]:
     """Color and size by the option group's code or name; the other groups as Meta's free attributes."""
     named: dict[str, str] = {}
     others: list[str] = []
-    for option in _dicts(variant.get("options")):
+    # Vendure promises no order, and an edited option comes last.
+    for option in sorted(_dicts(variant.get("options")), key=lambda one: _code(one, "group")):
         group = option.get("group")
         value = option.get("name")
         if not isinstance(group, dict) or not isinstance(value, str) or not value.strip():

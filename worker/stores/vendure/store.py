@@ -39,7 +39,7 @@ class Vendure:
         transport: Takes the place of the network in tests.
     """
 
-    version = 1
+    version = 2
     one_export = False
     ids_unique = True
 

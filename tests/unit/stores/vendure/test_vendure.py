@@ -68,6 +68,15 @@ def test_a_variant_becomes_an_item():
     }
 
 
+def test_the_order_of_options_changes_no_item():
+    options = [
+        {"name": "Oak", "code": "oak", "group": {"code": "wood", "name": "Wood"}},
+        {"name": "Oil", "code": "oil", "group": {"code": "finish", "name": "Finish"}},
+    ]
+    found = [item(variant(5, options=some)) for some in (options, options[::-1])]
+    assert [one["additional_variant_attribute"] for one in found] == ["Finish:Oil,Wood:Oak"] * 2
+
+
 @pytest.mark.parametrize(
     ("changes", "settings", "sold"),
     [
