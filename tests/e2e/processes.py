@@ -21,8 +21,8 @@ from worker.settings import Settings
 CHECKOUT = Path(__file__).parents[2]
 CELERY = [str(Path(sys.executable).with_name("celery")), "-A", "worker"]
 
-# The token of every shop that a test does not care about.
 TOKEN = "test-token"
+"""The token of every shop that a test does not care about."""
 
 PATIENCE_S = 300.0
 """How long a test waits for what has to come, on whatever machine and beside whatever else runs there. When things go

@@ -37,7 +37,7 @@ def _imported(tree: ast.AST) -> Iterator[tuple[str, str]]:
 def _tracked() -> list[str]:
     listing = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
     if listing.returncode:
-        pytest.skip("this is no git checkout, so nothing says which files belong to it")
+        pytest.skip("This is no git checkout, so nothing says which files belong to it.")
     return listing.stdout.split("\0")[:-1]
 
 
