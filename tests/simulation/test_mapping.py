@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.simulation.shelf import OpenShelf
+from tests.simulation.shelf import OpenShelf, Shelf
 from tests.simulation.world import SLUG, World
 from worker.database.engine import writing
 from worker.database.tables import shop
@@ -157,3 +157,27 @@ def test_of_two_variants_with_one_sku_the_first_counts_and_the_merchant_is_told(
     world.run_to_rest("full")
     assert {key: item["title"] for key, item in world.at_meta().items()} == {"S": "First"}
     assert world.issues() == [("S", "rules", "id.duplicate")]
+
+
+def test_a_filter_that_leaves_out_most_of_a_catalog_waits_for_a_person(world: World) -> None:
+    filled(world, *(f"a{number:02}" for number in range(20)))
+    remap(world, {"exclude": {"title": "item *"}})
+    assert world.run_to_rest("full")["state"] == "held"
+    assert len(shown(world)) == 20
+
+
+def test_a_store_that_was_opened_under_an_older_mapping_is_not_read(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.shelf.put("1", sku="A")
+    opened: list[OpenShelf] = []
+
+    def open_shelf(shelf: Shelf) -> OpenShelf:
+        if not opened:
+            remap(world, {"id": {"template": "{sku}"}})
+        opened.append(OpenShelf(shelf))
+        return opened[-1]
+
+    monkeypatch.setattr(Shelf, "open", open_shelf)
+    assert world.run_to_rest("full")["created"] == 1
+    assert (len(opened), shown(world)) == (2, ["A"])
