@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.e2e.vendure.changes import OPTIONS
 from tests.e2e.vendure.merchant import VendureStore
 from worker.stores import Store, StoreConfig, UnreadableRecord, kinds
 
@@ -15,7 +16,7 @@ def store(vendure_store: VendureStore, tmp_path):
     kind = kinds()["vendure"]
     config = StoreConfig(
         url=kind.canonical_url(vendure_store.url),
-        options={"storefront_url": "https://shop.example/products/{slug}"},
+        options=OPTIONS,
         currency=None,
         secret=vendure_store.api_key,
         spool_dir=str(tmp_path),
@@ -85,6 +86,17 @@ def test_a_price_arrives_by_the_volatile_pull_with_tax(store, vendure_store):
     variant = vendure_store.variants()[0]["id"]
     vendure_store.set_price(variant, 100_00)
     assert volatile(store)[variant]["price"] == "120.00 USD"
+
+
+def test_a_price_before_the_reduction_arrives_by_the_volatile_pull_and_leaves_by_it(store, vendure_store):
+    variant = vendure_store.variants()[3]
+    vendure_store.set_compare_at(variant["id"], 9_999_00)
+    reduced = volatile(store)[variant["id"]]
+    price = f"{variant['priceWithTax'] / 100:.2f} USD"
+    assert (reduced["price"], reduced["sale_price"]) == ("9999.00 USD", price)
+    vendure_store.set_compare_at(variant["id"], None)
+    ended = volatile(store)[variant["id"]]
+    assert (ended["price"], "sale_price" in ended) == (price, False)
 
 
 def test_an_order_that_takes_the_last_piece_arrives_by_the_volatile_pull(store, vendure_store):
