@@ -15,9 +15,10 @@ from pathlib import Path
 
 from tests.e2e.changes import changes_as_text, costs_as_text, measure_changes, measure_costs
 from tests.e2e.meter import Meter
+from tests.e2e.node_stores import why_not
 from tests.e2e.processes import Installation
 from tests.e2e.vendure.changes import EXPECTED, OPTIONS, Changes
-from tests.e2e.vendure.store import running, why_not
+from tests.e2e.vendure.store import running
 from worker.sandbox import Sandbox
 
 CATALOG = "7001"
@@ -33,7 +34,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.e2e.vendure", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("products", nargs="?", type=Path, help="a file in Vendure's import format")
     products = parser.parse_args().products
-    if reason := why_not():
+    if reason := why_not("Vendure"):
         sys.stderr.write(f"{reason}\n")
         return 2
     with (
