@@ -7,7 +7,7 @@ import json
 import httpx
 import pytest
 
-from tests.fakes.medusa import FakeMedusa, product
+from tests.fakes.medusa import FakeMedusa
 from tests.unit.stores.medusa.medusa_shops import opened
 from worker.errors import BadInput, Permanent, StoreIncomplete, StoreRefused, Transient
 from worker.stores import StoreConfig, kinds
@@ -92,19 +92,6 @@ def test_an_address_without_medusa_is_refused():
 
     with pytest.raises(StoreRefused, match="is no Admin API of Medusa 2"):
         opened(Elsewhere()).full(None)
-
-
-@pytest.mark.invariant("I14")
-def test_the_key_travels_in_its_header_alone():
-    class Looking(FakeMedusa):
-        def handle_request(self, request):
-            assert "sk_" not in str(request.url)
-            return super().handle_request(request)
-
-    assert len(opened(Looking([product(1)])).full(None).records) == 1
-    with pytest.raises(StoreRefused) as caught:
-        opened(Looking([product(1)]), key="sk_other").full(None)
-    assert "sk_other" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
