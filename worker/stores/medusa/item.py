@@ -14,6 +14,8 @@ from worker.stores.medusa.prices import Market, Offer, price_fields
 
 # What Medusa's dashboard gives a product without options.
 _NO_OPTION = ("Default option", "Default option value")
+# More of anything than a shop has; beyond it numbers are no longer exact.
+_MOST = 10**15
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +197,6 @@ def _first(value: Any, member: str) -> str | None:
 
 def _quantity(holder: Json, name: str) -> float:
     value = holder.get(name)
-    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
-        raise UnreadableRecord(f"The variant's {name} is not a number.")
+    if not isinstance(value, int | float) or isinstance(value, bool) or not -_MOST <= value <= _MOST:
+        raise UnreadableRecord(f"The variant's {name} is not a number of pieces.")
     return value

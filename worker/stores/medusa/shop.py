@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from worker.errors import StoreRefused
+from worker.errors import StoreIncomplete, StoreRefused
 from worker.stores.contract import StoreConfig, UnreadableRecord
 from worker.stores.http import display
 from worker.stores.medusa.api import Api, Json
@@ -68,7 +68,7 @@ def _market(api: Api, config: StoreConfig, place: str) -> Market:
     names = fields(("id", "supported_currencies.currency_code", "supported_currencies.is_default"))
     known: dict[str, bool] = {}
     for store in api.whole("stores", [names], LISTS_TAKE):
-        for row in store.get("supported_currencies") or ():
+        for row in _rows(store.get("supported_currencies"), f"the currencies of {place}"):
             known.setdefault(_text(row.get("currency_code"), place).upper(), row.get("is_default") is True)
     currency = wanted.upper() if wanted else next((code for code, default in known.items() if default), None)
     if currency is None:
@@ -95,10 +95,8 @@ def _locations(api: Api, options: Mapping[str, str], place: str) -> Sequence[str
         return [location]
     if found is None:
         return None
-    rows = found.get("stock_locations")
-    if not isinstance(rows, list):
-        raise StoreRefused(f"{place} does not say which stock locations the sales channel has.")
-    return sorted(str(row.get("id")) for row in rows if isinstance(row, dict))
+    rows = _rows(found.get("stock_locations"), f"the stock locations of a sales channel of {place}")
+    return sorted(str(row.get("id")) for row in rows)
 
 
 def _unknown(option: str, place: str) -> StoreRefused:
@@ -108,7 +106,13 @@ def _unknown(option: str, place: str) -> StoreRefused:
     )
 
 
+def _rows(value: Any, what: str) -> list[Json]:
+    if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
+        raise StoreIncomplete(f"What came as {what} is no list of them.")
+    return value
+
+
 def _text(value: Any, place: str) -> str:
     if not isinstance(value, str) or not value:
-        raise StoreRefused(f"{place} has a currency without a code.")
+        raise StoreIncomplete(f"{place} has a currency without a code.")
     return value
