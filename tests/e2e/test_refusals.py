@@ -40,7 +40,7 @@ REFUSED = [
     (
         adding(store="magento"),
         {},
-        "There is no kind of store 'magento'. Use one of: feed, shopify, vendure, woocommerce.",
+        "There is no kind of store 'magento'. Use one of: feed, medusa, saleor, shopify, vendure, woocommerce.",
     ),
     (adding(catalog="abc"), {}, "The catalog id 'abc' is not a number. Copy it from Commerce Manager, Settings."),
     (adding(catalog="1001"), {}, "The catalog 1001 already belongs to the shop acme; a catalog has one shop."),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from worker.stores import feed, medusa, shopify, vendure, woocommerce
+from worker.stores import feed, medusa, saleor, shopify, vendure, woocommerce
 from worker.stores.contract import (
     CursorExpired,
     Fields,
@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 _KINDS: Mapping[str, Kind] = MappingProxyType(
-    {kind.name: kind for kind in (feed.KIND, medusa.KIND, shopify.KIND, vendure.KIND, woocommerce.KIND)}
+    {kind.name: kind for kind in (feed.KIND, medusa.KIND, saleor.KIND, shopify.KIND, vendure.KIND, woocommerce.KIND)}
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.contract.subjects.feed import FeedSubject
 from tests.contract.subjects.medusa import MedusaSubject
+from tests.contract.subjects.saleor import SaleorSubject
 from tests.contract.subjects.shopify import ShopifySubject
 from tests.contract.subjects.subject import BAD, SECRET, Subject
 from tests.contract.subjects.vendure import VendureSubject
@@ -24,6 +25,7 @@ SUBJECTS = {
     "feed-basic-auth": lambda tmp_path: FeedSubject("csv", tmp_path, auth="basic"),
     "feed-local": lambda tmp_path: FeedSubject("csv", tmp_path, remote=False),
     "medusa": MedusaSubject,
+    "saleor": SaleorSubject,
     "shopify": ShopifySubject,
     "vendure": VendureSubject,
     "woocommerce": WooCommerceSubject,
