@@ -107,10 +107,9 @@ GONE = {
 @pytest.mark.fault("S10")
 def test_rows_that_go_between_two_pages_hide_no_other(remote, read, gone):
     remote.fill(FEWER)
-    store = remote.open()
-    first = read(store)(None)
+    first = _first_page(read, remote)
     remote.fill(FEWER, without=gone)
-    _brings_all(read, store, first, set(range(FEWER)) - set(gone))
+    _brings_all(read, remote, first, set(range(FEWER)) - set(gone))
 
 
 @pytest.mark.parametrize("late", [range(40), range(600, 640), range(FEWER - 40, FEWER)])
@@ -119,14 +118,21 @@ def test_rows_that_go_between_two_pages_hide_no_other(remote, read, gone):
 @pytest.mark.fault("S10")
 def test_rows_that_come_between_two_pages_hide_no_other(remote, read, late):
     remote.fill(FEWER, without=late)
-    store = remote.open()
-    first = read(store)(None)
+    first = _first_page(read, remote)
     remote.fill(FEWER)
-    _brings_all(read, store, first, set(range(FEWER)) - set(late))
+    _brings_all(read, remote, first, set(range(FEWER)) - set(late))
 
 
-def _brings_all(read, store, first, there) -> None:
-    """The pull brings what was there all the time, or says that it cannot be believed."""
+def _first_page(read, subject):
+    store = subject.open()
+    page = read(store)(None)
+    store.close()
+    return page
+
+
+def _brings_all(read, subject, first, there) -> None:
+    """Another process, which remembers nothing, brings what was there all the time, or says that it cannot."""
+    store = subject.open()
     try:
         found = [first, *(pages(read, store, first.cursor) if first.cursor else ())]
     except DOUBT:
