@@ -77,6 +77,7 @@ def test_the_whole_catalog_arrives_and_agrees_with_the_volatile_listing(store, v
             "price": item["price"],
             "availability": item["availability"],
             "quantity_to_sell_on_facebook": item["quantity_to_sell_on_facebook"],
+            "sku": item["sku"],
         }
         for name, item in items.items()
     }
