@@ -127,7 +127,7 @@ class StoreConfig:
     """What a shop row says about its store.
 
     Attributes:
-        url: http(s) URL or, for feeds, a local path.
+        url: http(s) URL or, for feeds, an sftp address or a local path.
         options: ``--store-option`` values, already checked against the kind's declared options.
         currency: ISO 4217 code used where the store gives none; None: the store must give one.
         secret: The store's credential in clear text, or None. Never logged, never in an exception.

@@ -12,7 +12,10 @@ from packaging.utils import canonicalize_name
 from tests.unit.project.checkout import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-EXTRAS = {"requirements.txt": ("local", "postgres"), "requirements-dev.txt": ("local", "postgres", "dev")}
+EXTRAS = {
+    "requirements.txt": ("local", "postgres", "sftp"),
+    "requirements-dev.txt": ("local", "postgres", "sftp", "dev"),
+}
 
 
 def _pins(file: str) -> dict[str, list[str]]:

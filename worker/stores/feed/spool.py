@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import httpx
 import xxhash
@@ -26,11 +26,17 @@ from worker.errors import StoreIncomplete, StoreRefused, Transient
 from worker.stores.contract import StoreConfig
 from worker.stores.feed.encoding import encoding_of, recoded
 from worker.stores.feed.packing import unpacker
+from worker.stores.feed.sftp_address import check_library, is_sftp
 from worker.stores.http import FILE, StoreHttp, http_date
+
+if TYPE_CHECKING:
+    from worker.stores.feed.sftp import Sftp
 
 _BLOCK = 1 << 20
 _HEAD = 512
 _STALE = timedelta(days=1)
+# Times on an SFTP server have whole seconds, and its clock is not ours.
+_SETTLED_S = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +55,8 @@ class Spooled:
 
 
 def is_remote(url: str) -> bool:
-    return url.lower().startswith(("http://", "https://"))
+    """Whether it lies on another machine, http(s) or sftp."""
+    return url.lower().startswith(("http://", "https://", "sftp://"))
 
 
 def local_path(url: str) -> str:
@@ -68,8 +75,10 @@ class Spool:
         self._root = config.options.get("root")
         self._dir = Path(config.spool_dir)
         self._prefix = f"feed-{xxhash.xxh3_64_hexdigest(config.url.encode())}-"
-        self._http = None
-        if is_remote(config.url):
+        self._http = self._sftp = None
+        if is_sftp(config.url):
+            self._sftp = _sftp(config)
+        elif is_remote(config.url):
             self._http = StoreHttp(config.allowed_networks, headers=_credentials(config), transport=transport)
 
     def close(self) -> None:
@@ -96,7 +105,7 @@ class Spool:
         arrived = Path(name)
         try:
             with os.fdopen(descriptor, "w+b") as sink:
-                validators = self._download(sink, watermark) if self._http else self._copy(sink, watermark)
+                validators = self._arrive(sink, watermark)
                 if validators is None:
                     return None
                 digest = self._unpacked(sink)
@@ -120,16 +129,22 @@ class Spool:
                 if path.stat().st_mtime < oldest:
                     path.unlink()
 
-    def _download(self, sink: IO[bytes], watermark: str | None) -> str | None:
+    def _arrive(self, sink: IO[bytes], watermark: str | None) -> str | None:
         """Validators of what was written, "" where there are none, None for an unmodified file."""
-        assert self._http is not None  # noqa: S101 - for the type checker: only called for remote feeds
+        if self._http is not None:
+            return self._download(self._http, sink, watermark)
+        if self._sftp is not None:
+            return _transfer(self._sftp, sink, watermark)
+        return self._copy(sink, watermark)
+
+    def _download(self, http: StoreHttp, sink: IO[bytes], watermark: str | None) -> str | None:
         known = _decode(watermark)
         conditions = {}
         if "etag" in known:
             conditions["if-none-match"] = str(known["etag"])
         if "modified" in known:
             conditions["if-modified-since"] = str(known["modified"])
-        answer = self._http.download(self._url, sink, conditions, FILE)
+        answer = http.download(self._url, sink, conditions, FILE)
         if answer.status == 304:
             return None
         validators: dict[str, Any] = {}
@@ -211,6 +226,24 @@ class Spool:
             for piece in pieces(packed):
                 sink.write(piece)
         sink.flush()
+
+
+def _sftp(config: StoreConfig) -> Sftp:
+    check_library()
+    from worker.stores.feed.sftp import Sftp  # noqa: PLC0415 - its library is an optional extra
+
+    return Sftp(config)
+
+
+def _transfer(sftp: Sftp, sink: IO[bytes], watermark: str | None) -> str | None:
+    said = _decode(watermark)
+    known = (said["size"], said["modified"]) if said.keys() == {"size", "modified"} else None
+    state = sftp.read(sink, known)
+    if state is None:
+        return None
+    # As with Last-Modified: a file may be replaced again under the same time, by one of the same size.
+    settled = time.time() - state.modified >= _SETTLED_S
+    return json.dumps({"size": state.size, "modified": state.modified}) if settled else ""
 
 
 def _credentials(config: StoreConfig) -> dict[str, str]:
