@@ -108,13 +108,16 @@ class Breaker:
         return waiting, counts
 
     def _gate(self, before: Want | None, want: Want, kind: int, over: int, stamp: int) -> Want:
-        mine = kind & self.judged & _fresh(want, stamp)
+        fresh = _fresh(want, stamp)
+        mine = kind & self.judged & fresh
         gate = None if before is None else before.gate_run
-        # Whoever reads everything answers for an older finding that it sees again; others leave it to that run.
-        takes_over = gate is not None and self.reads_all and not kind & ~mine
+        # Whoever reads everything answers for an older finding that it sees again; others leave it to that run. What a
+        # full does not judge has changed on purpose.
+        answered = fresh if self.job == "full" else mine
+        takes_over = gate is not None and self.reads_all and not kind & ~answered
         if mine & over or (mine and takes_over):
             return gated(want, self.run_id, volatile=self.job == "volatile")
-        if kind and before is not None and gate is not None:
+        if kind and before is not None and gate is not None and not takes_over:
             return want._replace(gate_run=gate, run_id=before.run_id, volatile_run=before.volatile_run)
         return want
 
