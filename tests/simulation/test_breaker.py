@@ -76,7 +76,7 @@ def test_a_catalog_that_is_rewritten_or_hidden_at_once_is_held(world: World, fie
     assert world.differences() == []
 
 
-def test_content_that_changes_with_the_seed_is_not_held(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_content_that_changes_with_the_seed_is_not_held(world: World) -> None:
     twenty(world)
     world.seed_part = 2
     put(world, TWENTY, title="By another rule")

@@ -123,7 +123,7 @@ class Sftp:
         if seen != self._host_key:
             raise StoreRefused(
                 f"{self._shown} shows the host key {seen}, which is not the one of the shop's option host_key.",
-                action="Compare it with the server's own; only if it is right, set the option to it.",
+                action="Compare it with the server's own; only if it is right, set it in [store] of 'shop mapping'.",
                 owner="operator",
             )
         if is_private_key(self._secret):
