@@ -41,7 +41,7 @@ def variant(number: int, **changes: Any) -> dict[str, Any]:
         "trackInventory": "INHERIT",
         "outOfStockThreshold": 0,
         "useGlobalOutOfStockThreshold": True,
-        "stockLevels": [{"stockOnHand": 7, "stockAllocated": 2}],
+        "stockLevels": [{"stockOnHand": 7, "stockAllocated": 2, "stockLocationId": "1"}],
         "featuredAsset": None,
         "assets": [],
         "facetValues": [],
@@ -56,6 +56,7 @@ class FakeVendure(httpx.BaseTransport):
     Attributes:
         override: Takes the place of every answer while it is set.
         priceless: Ids of variants without a price in this channel.
+        locations: Ids of the stock locations of this channel.
         most: Vendure's ``adminListQueryLimit``.
         asked: Operation name and options of every call.
         documents: The text of every call.
@@ -70,6 +71,7 @@ class FakeVendure(httpx.BaseTransport):
             "outOfStockThreshold": 0,
             "serverConfig": {"moneyStrategyPrecision": 2},
         }
+        self.locations = {"1", "2"}
         self.most = 1000
         self.priceless: set[str] = set()
         self.override: httpx.Response | None = None
@@ -96,7 +98,10 @@ class FakeVendure(httpx.BaseTransport):
         return _json({"data": data})
 
     def _settings(self, options: dict[str, Any]) -> dict[str, Any]:
-        return {"globalSettings": self.settings, "activeChannel": {"token": self.token, "defaultCurrencyCode": "USD"}}
+        channel = {"token": self.token, "defaultCurrencyCode": "USD"}
+        asked = re.search(r'stockLocation\(id: "(\w+)"\)', self.documents[-1])
+        there = {"stockLocation": {"id": asked[1]} if asked[1] in self.locations else None} if asked else {}
+        return {"globalSettings": self.settings, "activeChannel": channel, **there}
 
     def _products(self, options: dict[str, Any]) -> dict[str, Any]:
         found = self._list(self.products, options)

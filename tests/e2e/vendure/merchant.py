@@ -46,6 +46,17 @@ class VendureStore:
         """Leave a variant without a price in the shop's currency, as one that another channel had first."""
         self._update_variant(variant_id, prices=[{"currencyCode": "USD", "price": 0, "delete": True}])
 
+    def add_stock_location(self, name: str) -> str:
+        """Its id."""
+        created = self.admin(
+            "mutation($input: CreateStockLocationInput!) { createStockLocation(input: $input) { id } }",
+            input={"name": name, "description": "test"},
+        )
+        return str(created["createStockLocation"]["id"])
+
+    def set_stock_there(self, variant_id: str, location_id: str, on_hand: int) -> None:
+        self._update_variant(variant_id, stockLevels=[{"stockLocationId": location_id, "stockOnHand": on_hand}])
+
     def set_stock(self, variant_id: str, on_hand: int) -> None:
         self._update_variant(variant_id, stockOnHand=on_hand)
 

@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import pytest
 
 from tests.e2e.vendure.changes import OPTIONS
 from tests.e2e.vendure.merchant import VendureStore
+from worker.errors import StoreRefused
 from worker.stores import Store, StoreConfig, UnreadableRecord, kinds
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 
 @pytest.fixture
-def store(vendure_store: VendureStore, tmp_path):
+def store(vendure_store: VendureStore):
+    opened = open_store(vendure_store)
+    yield opened
+    opened.close()
+
+
+def open_store(vendure_store: VendureStore, **options: str) -> Store:
     kind = kinds()["vendure"]
     config = StoreConfig(
         url=kind.canonical_url(vendure_store.url),
-        options=OPTIONS,
+        options={**OPTIONS, **options},
         currency=None,
         secret=vendure_store.api_key,
-        spool_dir=str(tmp_path),
+        spool_dir="/nowhere",
         allowed_networks=("127.0.0.0/8",),
     )
     kind.check(config)
-    opened = kind.open(config)
-    yield opened
-    opened.close()
+    return kind.open(config)
 
 
 def full_records(store: Store):
@@ -98,6 +105,19 @@ def test_a_price_before_the_reduction_arrives_by_the_volatile_pull_and_leaves_by
     vendure_store.set_compare_at(variant["id"], None)
     ended = volatile(store)[variant["id"]]
     assert (ended["price"], "sale_price" in ended) == (price, False)
+
+
+def test_the_stock_of_one_location_is_read_and_an_unknown_one_refused(store, vendure_store):
+    variant = vendure_store.variants()[4]["id"]
+    vendure_store.set_stock(variant, 5)
+    location = vendure_store.add_stock_location("Second warehouse")
+    vendure_store.set_stock_there(variant, location, 2)
+    assert volatile(store)[variant]["quantity_to_sell_on_facebook"] == 7
+    with closing(open_store(vendure_store, stock_location=location)) as there:
+        assert volatile(there)[variant]["quantity_to_sell_on_facebook"] == 2
+    elsewhere = open_store(vendure_store, stock_location="999")
+    with closing(elsewhere), pytest.raises(StoreRefused, match="no such stock location"):
+        elsewhere.volatile(None, None)
 
 
 def test_an_order_that_takes_the_last_piece_arrives_by_the_volatile_pull(store, vendure_store):

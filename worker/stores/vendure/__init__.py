@@ -37,6 +37,7 @@ class VendureKind:
             "compare_at_field",
             "name of the variants' custom field with the price before a reduction, a whole number like the price",
         ),
+        Option("stock_location", "id of the one stock location that counts; without it all of them"),
         Option("brand_facet", "code of the facet that names the brand", default="brand"),
         Option("color_options", "codes or names of option groups that mean color", default="color,colour"),
         Option("size_options", "codes or names of option groups that mean size", default="size"),
@@ -63,6 +64,8 @@ class VendureKind:
             raise BadInput("The option price is either with_tax or without_tax.")
         if not re.fullmatch(r"[A-Za-z]\w*", config.options.get("compare_at_field", "x"), re.ASCII):
             raise BadInput("The option compare_at_field is not the name of a custom field.")
+        if not re.fullmatch(r"[\w-]+", config.options.get("stock_location", "1"), re.ASCII):
+            raise BadInput("The option stock_location is not the id of a stock location.")
         if config.options.get("condition", "new") not in ("new", "refurbished", "used"):
             raise BadInput("The option condition is new, refurbished or used.")
         if config.secret is not None and not re.fullmatch(r"[\x21-\x7e]+", config.secret):

@@ -21,6 +21,7 @@ class Options:
     storefront_url: str
     with_tax: bool
     compare_at: str | None
+    stock_location: str | None
     brand_facet: str
     color_options: frozenset[str]
     size_options: frozenset[str]
@@ -35,6 +36,7 @@ class Options:
             storefront_url=value["storefront_url"],
             with_tax=value["price"] == "with_tax",
             compare_at=value.get("compare_at_field"),
+            stock_location=value.get("stock_location"),
             brand_facet=value["brand_facet"].lower(),
             color_options=_names(value["color_options"]),
             size_options=_names(value["size_options"]),
@@ -54,7 +56,7 @@ def sold_fields(variant: Json, settings: Json, options: Options) -> dict[str, An
     Vendure reduces prices by promotions, which apply to an order and show in no product; a shop that shows reduced
     prices keeps the price before in a custom field. One that is equal or lower means nothing.
     Stock is what Vendure's own ``getSaleableStockLevel`` computes: on hand, minus allocated to orders, minus the
-    threshold; a variant whose inventory is not tracked can always be bought.
+    threshold, here perhaps of one location alone; a variant whose inventory is not tracked can always be bought.
     """
     if "currencyCode" not in variant:
         raise UnreadableRecord("Vendure has no price in this channel for the variant, or for another of its product.")
@@ -73,10 +75,22 @@ def sold_fields(variant: Json, settings: Json, options: Options) -> dict[str, An
         raise UnreadableRecord("The variant has no stock levels.")
     own = variant.get("useGlobalOutOfStockThreshold") is False
     threshold = _integer(variant, "outOfStockThreshold") if own else _integer(settings, "threshold")
-    saleable = sum(_integer(level, "stockOnHand") - _integer(level, "stockAllocated") for level in levels) - threshold
+    free = sum(
+        _integer(level, "stockOnHand") - _integer(level, "stockAllocated")
+        for level in levels
+        if options.stock_location is None or _location(level) == options.stock_location
+    )
+    saleable = free - threshold
     fields["availability"] = "in stock" if saleable > 0 else "out of stock"
     fields["quantity_to_sell_on_facebook"] = max(saleable, 0)
     return fields
+
+
+def _location(level: Any) -> str:
+    found = level.get("stockLocationId") if isinstance(level, dict) else None
+    if not isinstance(found, str | int):
+        raise UnreadableRecord("The variant has stock without a location.")
+    return str(found)
 
 
 def _compared(variant: Json, field: str | None) -> int | None:

@@ -4,11 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-SETTINGS = """query Settings {
-  globalSettings { trackInventory outOfStockThreshold serverConfig { moneyStrategyPrecision } }
-  activeChannel { token defaultCurrencyCode }
-}"""
-
 # Of a product that Vendure cannot give in full.
 BARE = """query Bare($options: ProductListOptions) {
   products(options: $options) { totalItems items { id variants { id } } }
@@ -25,9 +20,20 @@ class Documents:
 
     Args:
         compare_at: Name of the variants' custom field that holds the price before a reduction; None: there is none.
+        stock_location: Id of the one stock location that counts; None: all do.
     """
 
     compare_at: str | None = None
+    stock_location: str | None = None
+
+    @property
+    def settings(self) -> str:
+        """What applies to all variants, and whether there is the location that counts."""
+        location = f'stockLocation(id: "{self.stock_location}") {{ id }}' if self.stock_location else ""
+        return f"""query Settings {{
+  globalSettings {{ trackInventory outOfStockThreshold serverConfig {{ moneyStrategyPrecision }} }}
+  activeChannel {{ token defaultCurrencyCode }} {location}
+}}"""
 
     @property
     def products(self) -> str:
@@ -54,5 +60,6 @@ class Documents:
     def _sold(self) -> str:
         """What decides price and availability. ``stockLevel`` is left out: it is text whose form a shop may change."""
         own = f"customFields {{ {self.compare_at} }}" if self.compare_at else ""
+        where = "stockLocationId" if self.stock_location else ""
         return f"""id price priceWithTax currencyCode trackInventory outOfStockThreshold useGlobalOutOfStockThreshold
-      stockLevels {{ stockOnHand stockAllocated }} {own}"""
+      stockLevels {{ stockOnHand stockAllocated {where} }} {own}"""

@@ -14,14 +14,14 @@ from typing import Any
 import httpx
 import msgspec
 
-from worker.errors import BadInput, StoreIncomplete
+from worker.errors import BadInput, StoreIncomplete, StoreRefused
 from worker.stores.contract import Fields, Notice, Page, Record, StoreConfig, UnreadableRecord, VolatileRecord
 from worker.stores.http import display
 from worker.stores.offsets import ANCHORS, Position, Rows, next_rows
 from worker.stores.payload import decode
 from worker.stores.vendure.api import Api, unknown_channel
 from worker.stores.vendure.item import Options, item_fields, sku_of, sold_fields
-from worker.stores.vendure.queries import SETTINGS, VARIANTS, Documents
+from worker.stores.vendure.queries import VARIANTS, Documents
 
 MOST = 100
 """Rows of one request. Vendure refuses more than ``adminListQueryLimit``: 1,000 unless a shop sets less."""
@@ -47,7 +47,7 @@ class Vendure:
         self._url = config.url
         self._channel = config.options.get("channel")
         self._options = Options.of(config)
-        self._documents = Documents(self._options.compare_at)
+        self._documents = Documents(self._options.compare_at, self._options.stock_location)
         self._api = Api(config, transport)
         self._settings: dict[str, Any] | None = None
 
@@ -120,11 +120,17 @@ class Vendure:
         """Read what applies to all variants; on a pull's first page also the store's clock, before anything else."""
         if cursor is not None and self._settings is not None:
             return None
-        data, clock = self._api.ask(SETTINGS)
+        data, clock = self._api.ask(self._documents.settings)
         channel, everywhere = data.get("activeChannel"), data.get("globalSettings")
         # Vendure answers for its default channel when it does not know the one that was asked for.
         if self._channel and not (isinstance(channel, dict) and channel.get("token") == self._channel):
             raise unknown_channel(display(self._url))
+        location = data.get("stockLocation")
+        if self._options.stock_location and not isinstance(location, dict):
+            raise StoreRefused(
+                f"{display(self._url)} knows no such stock location.",
+                action="Correct the shop's option stock_location.",
+            )
         everywhere = everywhere if isinstance(everywhere, dict) else {}
         server = everywhere.get("serverConfig")
         digits = server.get("moneyStrategyPrecision") if isinstance(server, dict) else None

@@ -144,6 +144,26 @@ def test_a_custom_field_that_the_shop_does_not_have_is_named():
     assert "custom field rrp" in caught.value.action
 
 
+def test_one_stock_location_may_be_the_one_that_counts():
+    levels = [
+        {"stockOnHand": 7, "stockAllocated": 2, "stockLocationId": "1"},
+        {"stockOnHand": 4, "stockAllocated": 1, "stockLocationId": "2"},
+    ]
+    fake = FakeVendure([product(1, [variant(1, stockLevels=levels)])])
+    for options, sold in (({}, 8), ({"stock_location": "2"}, 3), ({"stock_location": "1"}, 5)):
+        store = opened(fake, **options)
+        item = store.fields(store.full(None).records[0])
+        found = store.volatile(None, None).records[0].fields
+        assert [one["quantity_to_sell_on_facebook"] for one in (item, found)] == [sold, sold]
+
+
+def test_a_stock_location_that_the_shop_does_not_have_is_refused():
+    fake = FakeVendure([product(1)])
+    with pytest.raises(StoreRefused, match="no such stock location"):
+        opened(fake, stock_location="9").volatile(None, None)
+    assert [name for name, _ in fake.asked] == ["Settings"]
+
+
 @pytest.mark.parametrize(("owner", "one"), [({"enabled": False}, {}), ({}, {"enabled": False})])
 def test_what_the_shop_hides_is_archived(owner, one):
     assert item(variant(1, **one), product(1, **owner))["status"] == "archived"
@@ -383,6 +403,7 @@ def test_a_bare_address_gets_the_default_path(url, canonical):
         ({"storefront_url": "https://shop.example/{slug}", "price": "net"}, "k", "option price"),
         ({"storefront_url": "https://shop.example/{slug}", "condition": "fine"}, "k", "option condition"),
         ({"storefront_url": "https://shop.example/{slug}", "compare_at_field": "rrp }"}, "k", "compare_at_field"),
+        ({"storefront_url": "https://shop.example/{slug}", "stock_location": '1"'}, "k", "stock_location"),
         ({"storefront_url": "https://shop.example/{slug}"}, "", "API key"),
         ({"storefront_url": "https://shop.example/{slug}"}, "k\n", "API key"),
     ],
