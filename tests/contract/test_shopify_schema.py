@@ -36,9 +36,13 @@ def test_a_document_is_valid_against_the_official_schema_and_uses_nothing_deprec
     assert [error.message for error in validate(official, document, [NoDeprecatedCustomRule])] == []
 
 
-def test_nothing_that_is_read_needs_a_scope_beside_read_products_except_inventory_levels(official, version):
+def test_nothing_that_is_read_needs_a_scope_beside_read_products_except_stock_by_location(official, version):
     for document, text in shopify_schema.documents().items():
-        held = {"read_products", *(LEVELS_SCOPES if document == "CHANGED_LEVELS" else ())}
+        held = {"read_products"}
+        if document == "CHANGED_LEVELS":
+            held |= LEVELS_SCOPES
+        elif "gid://shopify/Location/" in text:
+            held |= {"read_inventory"}
         for name, any_of in shopify_schema.scopes(CACHE, version, text).items():
             assert held & set(any_of), name
 

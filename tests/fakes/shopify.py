@@ -65,7 +65,8 @@ def variant(number: int, **changes: Any) -> dict[str, Any]:
 def level(variant_number: int, **changes: Any) -> dict[str, Any]:
     """The stock of a variant at a location."""
     return {
-        "id": f"gid://shopify/InventoryLevel/{variant_number}", "variant": variant_number, "updatedAt": OLD, **changes,
+        "id": f"gid://shopify/InventoryLevel/{variant_number}", "variant": variant_number, "updatedAt": OLD,
+        "quantities": [{"name": "available", "quantity": 3}], **changes,
     }  # fmt: skip
 
 
@@ -166,11 +167,21 @@ class FakeShopify(httpx.BaseTransport):
             raise GraphQLError("Access denied", extensions={"code": "ACCESS_DENIED", "requiredAccess": scope})
         if source is None:
             return getattr(self, f"_{name}")(**arguments)
+        if name == "inventoryLevel":
+            return self._level(source, **arguments)
         value = source.get(name)
         if get_named_type(info.return_type).name.endswith("Connection"):
             terms = _terms(arguments.pop("query", None))
             return _connection([one for one in value or [] if _changed(one, terms)], **arguments)
         return value
+
+    def _location(self, id: str) -> dict[str, Any] | None:  # noqa: A002 - Shopify's name
+        return next((place for place in self.locations if place["id"] == id), None)
+
+    def _level(self, item: dict[str, Any], locationId: str) -> dict[str, Any] | None:  # noqa: N803 - Shopify's name
+        place = self._location(locationId) or {"inventoryLevels": []}
+        levels = (one for one in place["inventoryLevels"] if item["id"].endswith(f"/{one['variant']}"))
+        return next(levels, None)
 
     def _shop(self) -> dict[str, Any]:
         return {"currencyCode": self.currency}

@@ -46,6 +46,7 @@ PACKAGE = "@shopify/dev-mcp@1.16.0"
 PRUNED = Path(__file__).parent / "shopify_admin.graphql"
 VARIANTS_OF_OPTIONS = (
     Documents(), Documents("CA"), Documents(None, "gid://shopify/Publication/1"), Documents(None, None, "fr-CA"),
+    Documents(None, None, None, "gid://shopify/Location/1"),
 )  # fmt: skip
 _EXTRA = frozenset({"Video"})  # media that is no picture
 
@@ -57,7 +58,7 @@ def documents() -> dict[str, str]:
     made = {
         f"{name}[{number}]": getattr(options, name)
         for number, options in enumerate(VARIANTS_OF_OPTIONS)
-        for name in ("export_items", "export_sold", "sold", "variants", "variants_by_id", "products_by_id")
+        for name in ("shop", "export_items", "export_sold", "sold", "variants", "variants_by_id", "products_by_id")
     }
     return fixed | made
 

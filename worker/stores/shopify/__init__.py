@@ -47,6 +47,11 @@ class ShopifyKind:
         ),
         Option("country", "two-letter code of the country whose prices are read; without it the shop's own prices"),
         Option(
+            "stock_location",
+            "number of the one location whose stock counts, for which the app needs the scope read_inventory, too; "
+            "without it all locations that fulfil online orders",
+        ),
+        Option(
             "language",
             "language whose translations are read where the shop has them, such as fr or pt-BR; without it its own",
         ),
@@ -88,6 +93,8 @@ class ShopifyKind:
                 )
         if not re.fullmatch(r"\d+", config.options.get("publication", "0")):
             raise BadInput("The option publication is not the number of a publication.")
+        if not re.fullmatch(r"\d+", config.options.get("stock_location", "0")):
+            raise BadInput("The option stock_location is not the number of a location.")
         if not re.fullmatch(r"[A-Z]{2}", config.options.get("country", "XX")):
             raise BadInput("The option country is not a two-letter country code such as CA.")
         if not re.fullmatch(r"[a-z]{2,3}(-[A-Za-z]{2,4})?", config.options.get("language", "en")):
@@ -102,11 +109,12 @@ class ShopifyKind:
 
     def open(self, config: StoreConfig, transport: httpx.BaseTransport | None = None) -> Shopify:
         """The shop; ``transport`` takes the place of the network in tests."""
-        publication = config.options.get("publication")
+        publication, location = config.options.get("publication"), config.options.get("stock_location")
         documents = Documents(
             config.options.get("country"),
             publication and f"gid://shopify/Publication/{publication}",
             config.options.get("language"),
+            location and f"gid://shopify/Location/{location}",
         )
         config = replace(config.with_defaults(self.options), url=self._endpoint(config))
         return Shopify(config, documents, transport)

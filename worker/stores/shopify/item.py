@@ -20,6 +20,7 @@ class Options:
     storefront_url: str | None
     publication: bool
     contextual: bool
+    location: bool
     color_options: frozenset[str]
     size_options: frozenset[str]
     condition: str
@@ -31,6 +32,7 @@ class Options:
             storefront_url=value.get("storefront_url"),
             publication="publication" in value,
             contextual="country" in value,
+            location="stock_location" in value,
             color_options=_names(value["color_options"]),
             size_options=_names(value["size_options"]),
             condition=value["condition"],
@@ -52,8 +54,8 @@ def sold_fields(variant: Json, currency: str | None, options: Options) -> dict[s
 
     A ``compareAtPrice`` above the price is the price before the reduction (help.shopify.com, "Sale pricing"); one
     that is equal or lower means nothing. ``sellableOnlineQuantity`` counts the locations that sell online, which
-    ``inventoryQuantity`` does not. Untracked stock, and stock that may be sold below zero (inventory policy
-    CONTINUE), has no quantity: Meta would count it down to a false "out of stock".
+    ``inventoryQuantity`` does not; a shop may name one location instead. Untracked stock, and stock that may be sold
+    below zero (inventory policy CONTINUE), has no quantity: Meta would count it down to a false "out of stock".
     """
     price, was = _prices(variant, currency, options)
     fields: dict[str, Any] = {"price": _money(*price)}
@@ -61,17 +63,30 @@ def sold_fields(variant: Json, currency: str | None, options: Options) -> dict[s
         fields["price"], fields["sale_price"] = _money(*was), _money(*price)
     item = variant.get("inventoryItem")
     tracked = item.get("tracked") if isinstance(item, dict) else None
-    sellable, for_sale = variant.get("sellableOnlineQuantity"), variant.get("availableForSale")
+    for_sale = variant.get("availableForSale")
     if not isinstance(tracked, bool) or not isinstance(for_sale, bool):
         raise UnreadableRecord("The variant does not say whether it is for sale.")
     if not tracked or variant.get("inventoryPolicy") == "CONTINUE":
         fields["availability"] = "in stock" if for_sale else "out of stock"
         return fields
+    sellable = _available_there(item) if options.location else variant.get("sellableOnlineQuantity")
     if not isinstance(sellable, int) or isinstance(sellable, bool):
-        raise UnreadableRecord("The variant's sellableOnlineQuantity is not a whole number.")
+        raise UnreadableRecord("The variant's stock is not a whole number.")
     fields["availability"] = "in stock" if for_sale and sellable > 0 else "out of stock"
     fields["quantity_to_sell_on_facebook"] = max(sellable, 0) if for_sale else 0
     return fields
+
+
+def _available_there(item: Any) -> Any:
+    """What one location has; 0 where the item is not stocked (schema, ``InventoryItem.inventoryLevel``: null)."""
+    if not isinstance(item, dict) or "inventoryLevel" not in item:
+        return None
+    level = item["inventoryLevel"]
+    if level is None:
+        return 0
+    rows = level.get("quantities") if isinstance(level, dict) else None
+    states = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    return next((row.get("quantity") for row in states if row.get("name") == "available"), None)
 
 
 def sku_of(variant: Json) -> dict[str, Any]:

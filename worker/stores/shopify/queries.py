@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-SHOP = "query Shop { shop { currencyCode } }"
-
 SCOPES = "query Scopes { currentAppInstallation { accessScopes { handle } } }"
 
 # The export that is made meanwhile. ``currentBulkOperation`` is deprecated and may show another one of this app.
@@ -59,11 +57,19 @@ class Documents:
         country: ISO 3166-1 alpha-2 code whose customers' prices are read; None: the shop's own prices.
         publication: gid of the publication that decides what is for sale; None: the online store.
         language: Locale of the shop's whose translations are read; None: the shop's own language.
+        location: gid of the one location whose stock counts; None: all that sell online.
     """
 
     country: str | None = None
     publication: str | None = None
     language: str | None = None
+    location: str | None = None
+
+    @property
+    def shop(self) -> str:
+        """What applies to all variants, and whether there is the location that counts."""
+        there = f'location(id: "{self.location}") {{ id }}' if self.location else ""
+        return f"query Shop {{ shop {{ currencyCode }} {there} }}"
 
     @property
     def export_items(self) -> str:
@@ -110,8 +116,12 @@ class Documents:
         if self.country:
             here = f"""contextualPricing(context: {{country: {self.country}}}) {{
       price {{ amount currencyCode }} compareAtPrice {{ amount currencyCode }} }}"""
+        level = ""
+        if self.location:
+            level = f"""inventoryLevel(locationId: "{self.location}") {{
+        id quantities(names: ["available"]) {{ name quantity }} }}"""
         return f"""id price compareAtPrice availableForSale inventoryPolicy sellableOnlineQuantity
-      inventoryItem {{ id tracked }} {here}"""
+      inventoryItem {{ id tracked {level} }} {here}"""
 
     @property
     def _variant(self) -> str:

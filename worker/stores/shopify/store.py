@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from worker.errors import BadInput, StoreIncomplete
+from worker.errors import BadInput, StoreIncomplete, StoreRefused
 from worker.stores.contract import (
     CursorExpired,
     Fields,
@@ -28,6 +28,7 @@ from worker.stores.contract import (
     UnreadableRecord,
     VolatileRecord,
 )
+from worker.stores.http import display
 from worker.stores.payload import decode
 from worker.stores.shopify.api import Api
 from worker.stores.shopify.exports import ExportFile, Exports
@@ -40,7 +41,6 @@ from worker.stores.shopify.queries import (
     CHANGED_STOCK,
     COUNT,
     SCOPES,
-    SHOP,
     Documents,
 )
 from worker.stores.shopify.records import Listed, exported
@@ -84,6 +84,7 @@ class Shopify:
         documents: Documents,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
+        self._url = config.url
         self._options = Options.of(config)
         self._documents = documents
         self._api = Api(config, transport)
@@ -222,7 +223,12 @@ class Shopify:
         """Read what applies to all variants; on a pull's first page also the store's clock, before anything else."""
         if cursor is not None and self._begun:
             return None
-        shop = self._api.ask(SHOP).get("shop")
+        data = self._api.ask(self._documents.shop)
+        if self._documents.location and not isinstance(data.get("location"), dict):
+            raise StoreRefused(
+                f"{display(self._url)} knows no such location.", action="Correct the shop's option stock_location."
+            )
+        shop = data.get("shop")
         currency = shop.get("currencyCode") if isinstance(shop, dict) else None
         self._currency = currency if isinstance(currency, str) and currency else self._fallback
         self._begun = True

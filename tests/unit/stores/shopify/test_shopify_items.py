@@ -272,6 +272,7 @@ def test_what_is_no_shop_address_is_refused(given):
         ("https://acme.myshopify.com/admin/api/2024-01/graphql.json", {}, "2024-01"),
         ("acme.myshopify.com", {"storefront_url": "https://x.example/{slug}"}, "{slug}"),
         ("acme.myshopify.com", {"publication": "gid://1"}, "publication"),
+        ("acme.myshopify.com", {"stock_location": "gid://1"}, "stock_location"),
         ("acme.myshopify.com", {"country": "Canada"}, "country"),
         ("acme.myshopify.com", {"language": 'fr") }'}, "language"),
         ("acme.myshopify.com", {"condition": "fresh"}, "condition"),

@@ -8,6 +8,7 @@ import pytest
 
 from tests.fakes.shopify import level, product, variant
 from tests.unit.stores.shopify.shopify_pulls import NOW, SINCE, WATERMARK, delta, ids, operations, pages
+from worker.errors import StoreRefused
 from worker.stores.shopify.store import PAGED_VARIANTS
 
 
@@ -145,6 +146,29 @@ def test_a_small_shop_is_paged_for_prices_and_stock(fake, opened):
         "quantity_to_sell_on_facebook": 5,
         "sku": "S0",
     }
+
+
+@pytest.mark.parametrize("count", [600, PAGED_VARIANTS + 1], ids=["paged", "exported"])
+def test_one_location_may_be_the_one_whose_stock_counts(fake, opened, count):
+    fake.products = [product(1, [variant(number) for number in range(count)])]
+    there = [level(0), level(1, quantities=[{"name": "available", "quantity": -4}])]
+    fake.locations = [{"id": "gid://shopify/Location/7", "inventoryLevels": there}]
+    store = opened(stock_location="7")
+    found = [one for page in pages(lambda cursor: store.volatile(None, cursor)) for one in page.records]
+    # The first is counted down by nobody else; the last is not stocked there.
+    stock = [(one.fields["availability"], one.fields["quantity_to_sell_on_facebook"]) for one in found]
+    assert (stock[0], stock[1], stock[-1], len(stock)) == (
+        ("in stock", 3), ("out of stock", 0), ("out of stock", 0), count,
+    )  # fmt: skip
+    store = opened("another", stock_location="7")
+    whole = [one for page in pages(store.full) for one in page.records]
+    assert [store.fields(one)["quantity_to_sell_on_facebook"] for one in whole][:3] == [3, 0, 0]
+
+
+def test_a_location_that_the_shop_does_not_have_is_refused(fake, opened):
+    with pytest.raises(StoreRefused, match="no such location"):
+        opened(stock_location="7").volatile(None, None)
+    assert operations(fake) == ["Shop"]
 
 
 def test_a_large_shop_is_exported_for_prices_and_stock(fake, opened):
