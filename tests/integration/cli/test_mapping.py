@@ -86,9 +86,9 @@ def test_store_options_are_replaced_by_a_document_that_has_them_and_kept_by_one_
          ['Error: [stock] buffer is "-1". Give a whole number from 0 to 1,000,000.',
           '[images] most is "0". Give a whole number from 1 to 21.']),
         ('[store]\nsecret = "x"\nchannel = "eu"',
-         [('Error: [store] has no option "secret". Use auth, country, root, volatile_fields, '
+         [('Error: [store] has no option "secret". Use auth, country, host_key, root, volatile_fields, '
           "volatile_url."),
-          ('[store] has no option "channel". Use auth, country, root, volatile_fields, '
+          ('[store] has no option "channel". Use auth, country, host_key, root, volatile_fields, '
           "volatile_url.")]),
         ('[store]\nroot = "/feeds"', ["Error: The option root bounds local paths"]),
         ("[stock", ["Error: The mapping in - is no TOML: "]),
