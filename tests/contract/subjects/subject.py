@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,7 +16,7 @@ BAD = 7
 """The item whose price ``fill(…, spoil=True)`` breaks."""
 
 
-class Subject:
+class Subject(ABC):
     """One kind of store with a fake of its platform, made anew for every test.
 
     A new store gives ``fake`` in its ``__init__``, and ``fill``, ``touch``, ``open`` and ``title``. The rest is as
@@ -37,9 +38,11 @@ class Subject:
     secret_in_address: bool = False
     follows_redirects: ClassVar[bool] = False
 
+    @abstractmethod
     def __init__(self, tmp_path: Path) -> None:
-        raise NotImplementedError
+        """Make the fake."""
 
+    @abstractmethod
     def fill(self, count: int, *, spoil: bool = False, without: Container[int] = ()) -> None:
         """Make the platform's catalog: items 0 … ``count`` - 1, in its own order, but those of ``without``.
 
@@ -50,20 +53,19 @@ class Subject:
         Args:
             spoil: The price of item ``BAD`` is of a type or a text that no price has.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def touch(self, number: int) -> None:
         """Say that this item was changed at the fake's clock, and change nothing; where no store asks, do nothing."""
-        raise NotImplementedError
 
+    @abstractmethod
     def open(self) -> Store:
         """The store, with ``SECRET`` as its credential or a part of it, and ``self.fake`` as its transport."""
-        raise NotImplementedError
 
     @staticmethod
+    @abstractmethod
     def title(number: int) -> str:
         """The title of this item as Meta shall have it."""
-        raise NotImplementedError
 
     @staticmethod
     def is_row(value: dict[str, Any], number: int) -> bool:
