@@ -31,7 +31,7 @@ Cadences = Mapping[str, str]
 EVERY_MINUTE: Cadences = {"full": "* * * * * 0", "delta": "* * * * * 20", "volatile": "* * * * * 40"}
 """Each job every minute, and one after the other: then something is always under way."""
 
-CANARY = "EAACANARY0nemesis0token0that0is0nowhere"
+CANARY = "canary-nemesis-token"
 """The token of every shop here. It must turn up in no log, no broker and no database."""
 
 CATALOGS = {"corner": "9001", "street": "9002", "market": "9003"}
